@@ -1,0 +1,69 @@
+"""Sentences for people out of pydantic's errors: where it is, what is wrong, what to write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+MOST = 10
+"""A message for people stops after so many problems."""
+
+_EXPECTED = {
+    "model_type": "a map of fields",
+    "model_attributes_type": "a map of fields",
+    "dict_type": "a map",
+    "tuple_type": "a list",
+    "string_type": "text (quote it if it looks like a number or a truth value)",
+    "string_unicode": "text in Unicode",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "datetime_type": "a time such as 2026-01-31T12:00:00Z",
+    "datetime_parsing": "a time such as 2026-01-31T12:00:00Z",
+    "datetime_from_date_parsing": "a time such as 2026-01-31T12:00:00Z",
+}
+
+_SENTENCES = {
+    "missing": "is missing; it must be set",
+    "enum": "must be one of: {expected}",
+    "literal_error": "must be one of: {expected}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "is longer than {max_length} characters; make it shorter",
+    "too_short": "is empty; write at least one entry or leave it out",
+    "too_long": "has more than {max_length} entries; write fewer",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+}
+
+
+def sentences(error: ValidationError, root: str) -> list[str]:
+    """One `path: what is wrong; what to write` per problem, the first ten at most."""
+    details = error.errors(include_url=False, include_context=True, include_input=False)
+    found = list(dict.fromkeys(f"{_path(root, detail['loc'])}: {_sentence(detail)}" for detail in details))
+    if len(found) > MOST:
+        return [*found[:MOST], f"{root}: {len(found) - MOST} more problems"]
+    return found
+
+
+def _path(root: str, location: Iterable[int | str]) -> str:
+    """`spec.env[0].name` of ("env", 0, "name"); pydantic marks a map's key by an extra "[key]"."""
+    path = root
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        elif step != "[key]":
+            path += f".{step[:60]}"
+    return path
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in _EXPECTED:
+        return f"must be {_EXPECTED[kind]}"
+    if kind in _SENTENCES:
+        return _SENTENCES[kind].format(**context)
+    return detail["msg"][:1].lower() + detail["msg"][1:]
