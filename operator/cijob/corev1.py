@@ -20,7 +20,15 @@ class Model(BaseModel):
     )
 
 
-Quantity = Annotated[str, Field(min_length=1, max_length=64, coerce_numbers_to_str=True)]
+Quantity = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=64,
+        coerce_numbers_to_str=True,
+        json_schema_extra={"x-kubernetes-int-or-string": True},
+    ),
+]
 """A Kubernetes quantity as text; the API also takes a whole number."""
 
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]

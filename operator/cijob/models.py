@@ -76,7 +76,7 @@ class PullPolicy(StrEnum):
 
 
 ScriptEntry = Annotated[str, Field(min_length=1, max_length=102400)]
-Script = Annotated[tuple[ScriptEntry, ...], Field(min_length=1, max_length=256)]
+Script = Annotated[tuple[ScriptEntry, ...], Field(min_length=1, max_length=200)]
 Argument = Annotated[str, Field(max_length=32768)]
 Duration = Annotated[str, Field(min_length=1, max_length=24)]
 VariableName = Annotated[str, Field(min_length=1, max_length=253)]
@@ -114,7 +114,7 @@ class Docker(Model):
 class CiJobSpec(Model):
     """What to run. All but cancel and ttlSecondsAfterFinished is fixed once the CiJob exists."""
 
-    pool_name: Literal["default"] = "default"
+    pool_name: Annotated[str, Field(min_length=1, max_length=63)] = DEFAULT_POOL
     """The BuildPool that runs the job. Only default is possible until pools exist."""
     image: Annotated[str, Field(min_length=1, max_length=1024)]
     """The image of the job container, such as ubuntu:25.10."""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?", re.ASCII)
-# Digits are bounded so that a hostile exponent cannot make a number of a billion digits.
-_QUANTITY = re.compile(
-    r"([+-]?)([0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})"
-    r"(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?[0-9]{1,2}))?",
-    re.ASCII,
-)
+DURATION = r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?"
+"""Pattern of a duration; the empty text, which it matches too, is none."""
+
+QUANTITY = r"[0-9]{1,15}(\.[0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?"
+"""Pattern of a quantity; its digits are bounded, so that no text makes a number of a billion digits."""
+
+_DURATION = re.compile(DURATION)
+_QUANTITY = re.compile(QUANTITY)
+
 _SHOWN = 40
 """Characters of a bad value that an error message repeats."""
 
 _SUFFIXES = {
+    "": Fraction(1),
     **{letter: Fraction(1000) ** power for power, letter in enumerate("kMGTPE", start=1)},
     **{f"{letter}i": Fraction(1024) ** power for power, letter in enumerate("KMGTPE", start=1)},
     "m": Fraction(1, 1000),
@@ -37,7 +40,7 @@ def parse_duration(text: str) -> int:
         raise ValueError(
             f"{_shown(text)} is not a duration: write hours, minutes and seconds, such as 1h30m, 15m or 90s"
         )
-    hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    hours, minutes, seconds = (int(group[:-1]) if group else 0 for group in match.groups())
     return hours * 3600 + minutes * 60 + seconds
 
 
@@ -64,17 +67,14 @@ def parse_quantity(text: str) -> Fraction:
     match = _QUANTITY.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{_shown(text)} is not a quantity: write a number with a unit, such as 500m, 2, 512Mi or 1.5Gi"
+            f"{_shown(text)} is not a quantity: write a number, zero or more, with a unit where needed, "
+            "such as 2, 500m, 512Mi or 1.5Gi"
         )
-    sign, number, suffix, exponent = match.groups()
-    value = Fraction(number)
-    if suffix:
-        value *= _SUFFIXES[suffix]
-    elif exponent:
-        value *= Fraction(10) ** int(exponent)
-    if sign == "-" and value:
-        raise ValueError(f"{_shown(text)} is negative: a quantity must be zero or more")
-    return value
+    suffix = match[2] or ""
+    number = Fraction(text.removesuffix(suffix))
+    if suffix[1:].lstrip("+-").isdigit():
+        return number * Fraction(10) ** int(suffix[1:])
+    return number * _SUFFIXES[suffix]
 
 
 def parse_bytes(text: str) -> int:

@@ -1,0 +1,1 @@
+"""Makes the CustomResourceDefinition from the models: `python -m cijob.crdgen --check | --write`."""

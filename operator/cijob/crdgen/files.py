@@ -1,0 +1,68 @@
+"""The generated files: the CRD for kubectl and its copy in the chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cijob.crdgen.crd import cijob_crd
+
+_HEADER = (
+    "# Generated from operator/cijob/models.py by `make crds` (python -m cijob.crdgen --write): change it there.\n"
+)
+_ANNOTATIONS = """\
+  {{- if .Values.crds.keep }}
+  annotations:
+    # An uninstall leaves the CRD, and so every CiJob, where it is.
+    helm.sh/resource-policy: keep
+  {{- end }}
+"""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents lists below their key, as people do, and never writes anchors."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - signature of PyYAML
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401, ARG002 - signature of PyYAML
+        return True
+
+
+def generated(root: Path) -> dict[Path, str]:
+    """The content that each generated file should have, by its path below a checkout."""
+    text = yaml.dump(cijob_crd(), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return {
+        root / "crds" / "cijobs.cijob.dev.yaml": _HEADER + text,
+        root / "charts" / "cijob" / "templates" / "crds.yaml": _templated(text),
+    }
+
+
+def stale(root: Path) -> list[Path]:
+    """The generated files that are absent or differ from what the models say."""
+    return [path for path, text in generated(root).items() if not path.exists() or path.read_text() != text]
+
+
+def write(root: Path) -> list[Path]:
+    """Write the files that are stale; returns them."""
+    changed = stale(root)
+    texts = generated(root)
+    for path in changed:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(texts[path])
+    return changed
+
+
+def _templated(text: str) -> str:
+    """The CRD as a Helm template that the chart's values turn on and off.
+
+    Raises:
+        ValueError: the CRD's text would be taken for template code.
+    """
+    if "{{" in text:
+        raise ValueError("the CRD's text holds {{, which Helm would read as template code: word it differently")
+    name = "metadata:\n  name: cijobs.cijob.dev\n"
+    head, tail = text.split(name, 1)
+    return f"{{{{- if .Values.crds.enabled }}}}\n{_HEADER}{head}{name}{_ANNOTATIONS}{tail}{{{{- end }}}}\n"

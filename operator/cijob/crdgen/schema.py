@@ -1,0 +1,82 @@
+"""From a pydantic model to the structural OpenAPI v3 schema that a CustomResourceDefinition holds."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from cijob.crdgen.rules import Rule
+
+Schema = dict[str, Any]
+
+_KEPT = ("type", "format", "enum", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+_BOUNDS = ("minimum", "maximum")
+
+
+def structural(
+    model: type[BaseModel],
+    root: str,
+    rules: Mapping[str, tuple[Rule, ...]],
+    extras: Mapping[str, Schema],
+) -> Schema:
+    """The schema of a model, references resolved, with rules and other entries (`extras`) put in by path.
+
+    Raises:
+        ValueError: the model holds something that a structural schema cannot say.
+    """
+    source = model.model_json_schema(by_alias=True)
+    return _Walk(source.get("$defs", {}), rules, extras).node(source, root)
+
+
+class _Walk:
+    """One walk through a JSON schema; keeps what stays the same on the way down."""
+
+    def __init__(
+        self, definitions: Schema, rules: Mapping[str, tuple[Rule, ...]], extras: Mapping[str, Schema]
+    ) -> None:
+        self._definitions = definitions
+        self._rules = rules
+        self._extras = extras
+
+    def node(self, source: Schema, path: str) -> Schema:
+        """The structural form of one node."""
+        source = self._resolved(source, path)
+        out: Schema = {}
+        if "description" in source:
+            out["description"] = " ".join(inspect.cleandoc(source["description"]).split())
+        if "x-kubernetes-int-or-string" in source:
+            out |= {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
+            source = {key: value for key, value in source.items() if key not in ("type", "minLength")}
+        out |= {key: source[key] for key in (*_KEPT, *_BOUNDS) if key in source}
+        match source.get("type"):
+            case "object" if "properties" in source:
+                out["properties"] = {
+                    name: self.node(child, f"{path}.{name}" if path else name)
+                    for name, child in source["properties"].items()
+                }
+                if source.get("required"):
+                    out["required"] = source["required"]
+            case "object":
+                out["additionalProperties"] = self.node(source["additionalProperties"], f"{path}{{}}")
+            case "array":
+                out["items"] = self.node(source["items"], f"{path}[]")
+                out["x-kubernetes-list-type"] = "atomic"
+        out |= self._extras.get(path, {})
+        if path in self._rules:
+            out["x-kubernetes-validations"] = [rule.as_dict() for rule in self._rules[path]]
+        return out
+
+    def _resolved(self, source: Schema, path: str) -> Schema:
+        """A node without references and without null: in Kubernetes an unset field is absent."""
+        outer = {key: value for key, value in source.items() if key not in ("$ref", "anyOf")}
+        if "$ref" in source:
+            return self._resolved(self._definitions[source["$ref"].removeprefix("#/$defs/")] | outer, path)
+        if "anyOf" in source:
+            choices = [choice for choice in source["anyOf"] if choice != {"type": "null"}]
+            if len(choices) != 1:
+                raise ValueError(f"{path}: a structural schema has no unions")
+            return self._resolved(choices[0] | outer, path)
+        return source
