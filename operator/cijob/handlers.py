@@ -1,0 +1,61 @@
+"""kopf's part: CiJob events into the cache and the queue. No logic here; nothing is awaited, so nothing can fail and be lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import kopf
+
+from cijob import names
+
+if TYPE_CHECKING:
+    from cijob.cache import Store
+    from cijob.cluster import Body
+    from cijob.workqueue import WorkQueue
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """kopf keeps no last state of our objects: we only want events, and the diff costs half of each event's time."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ANN401, ARG002
+        """Nothing is essential."""
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:  # noqa: ARG002
+        """Nothing was stored."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is stored."""
+
+
+def registry(jobs: Store[Body], queue: WorkQueue) -> kopf.OperatorRegistry:
+    """The handlers, bound to a cache and a queue."""
+    handlers = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=handlers)
+    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
+        settings.posting.enabled = False
+        settings.scanning.disabled = True  # it would need rights on CRDs and namespaces
+        settings.peering.standalone = True
+        settings.persistence.diffbase_storage = NoDiffBase()
+        settings.queueing.worker_limit = None  # idle workers would keep their slots
+        settings.queueing.idle_timeout = 0.5
+        settings.networking.request_timeout = 30
+        settings.networking.connect_timeout = 10
+        settings.watching.connect_timeout = 10
+        settings.watching.server_timeout = 300
+        settings.watching.client_timeout = 330
+
+    @kopf.on.login(registry=handlers)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
+    def on_job(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401
+        body: Body = dict(event["object"])
+        meta = body["metadata"]
+        if jobs.remove(body) if event["type"] == "DELETED" else jobs.observe(body):
+            queue.add((meta["namespace"], meta["name"]))
+
+    return handlers

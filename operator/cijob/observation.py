@@ -1,0 +1,246 @@
+"""What the operator sees of a Pod: a raw object of the API in, a frozen value out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cijob import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_EMPTY: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terminated:
+    """A container's end, as the kubelet reports it."""
+
+    exit_code: int
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerState:
+    """One container of a Pod. At most one of `waiting_reason`, `running_since` and `terminated` is set."""
+
+    waiting_reason: str = ""
+    waiting_message: str = ""
+    running_since: datetime | None = None
+    terminated: Terminated | None = None
+    #: The end of the run before this one, where the kubelet restarted the container.
+    last_terminated: Terminated | None = None
+    restart_count: int = 0
+
+    @property
+    def death(self) -> Terminated | None:
+        """The container's newest end, whether it was restarted since or not."""
+        return self.terminated or self.last_terminated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedPod:
+    """All that decisions need to know of a Pod; without its annotations, which hold the scripts."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: int
+    owner_name: str = ""
+    owner_uid: str = ""
+    attempt: int = 0
+    #: What the operator asked the kubelet to stop this Pod for (`names.ANNOTATION_STOP`); empty if it did not.
+    stop: str = ""
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
+    node_name: str = ""
+    created: datetime
+    start_time: datetime | None = None
+    #: Seconds from `start_time` after which the kubelet ends the Pod.
+    active_deadline_seconds: int = 0
+    deletion_timestamp: datetime | None = None
+    deletion_grace_seconds: int = 0
+    #: The reason of the condition `DisruptionTarget`; empty if the Pod has none.
+    disruption: str = ""
+    #: The scheduler's message while it finds no node; empty otherwise.
+    unschedulable: str = ""
+    job: ContainerState = ContainerState()
+    dind: ContainerState = ContainerState()
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the kubelet has ended all containers and said so."""
+        return self.phase in {"Succeeded", "Failed"}
+
+    @property
+    def deletion_asked_at(self) -> datetime | None:
+        """When somebody deleted the Pod: the API stores the end of its grace period."""
+        if self.deletion_timestamp is None:
+            return None
+        return self.deletion_timestamp - timedelta(seconds=self.deletion_grace_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobReport:
+    """What `job.sh` leaves as the job container's termination message."""
+
+    exit_code: int
+    #: daemon (the wait for it), before, script or after.
+    part: str
+    #: Number of the entry within its part, from 1; 0 if none had started.
+    entry: int = 0
+    #: The signal that `job.sh` got, such as TERM; empty if none.
+    signal: str = ""
+    #: ready, lost, timeout or none.
+    daemon: str = "none"
+    #: Peak memory of the container in bytes, None where it could not be read.
+    peak_memory: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> JobReport | None:
+        """The report in a termination message; None if that is none of ours (the job may write there too)."""
+        data = _json_object(text)
+        try:
+            return cls(
+                exit_code=_integer(data["exitCode"]),
+                part=str(data["part"]),
+                entry=_integer(data.get("entry") or 0),
+                signal=str(data.get("signal") or ""),
+                daemon=str(data["daemon"]),
+                peak_memory=None if data.get("peakMemory") is None else _integer(data["peakMemory"]),
+            )
+        except (KeyError, TypeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonReport:
+    """What `dind.sh` leaves as the sidecar's termination message."""
+
+    #: Whether the daemon ever answered.
+    ready: bool
+    #: What went wrong, in a line for people; empty if nothing is known.
+    message: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> DaemonReport | None:
+        """The report in a termination message; None if there is none (the sidecar was killed)."""
+        data = _json_object(text)
+        ready = data.get("ready")
+        if not isinstance(ready, bool):
+            return None
+        return cls(ready=ready, message=str(data.get("message") or ""))
+
+
+def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
+    """The frozen view of a raw Pod.
+
+    Raises:
+        KeyError: it lacks the metadata that every stored object has.
+    """
+    meta, spec, status = body["metadata"], body.get("spec") or _EMPTY, body.get("status") or _EMPTY
+    labels, annotations = meta.get("labels") or _EMPTY, meta.get("annotations") or _EMPTY
+    owner = _controller(meta)
+    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    attempt = str(labels.get(names.LABEL_ATTEMPT, ""))
+    return ObservedPod(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=int(meta["resourceVersion"]),
+        owner_name=owner.get("name", ""),
+        owner_uid=owner.get("uid", ""),
+        attempt=int(attempt) if attempt.isdecimal() else 0,
+        stop=annotations.get(names.ANNOTATION_STOP, ""),
+        phase=status.get("phase", "Pending"),
+        reason=status.get("reason", ""),
+        message=status.get("message", ""),
+        node_name=spec.get("nodeName", ""),
+        created=datetime.fromisoformat(meta["creationTimestamp"]),
+        start_time=_time(status.get("startTime")),
+        active_deadline_seconds=spec.get("activeDeadlineSeconds") or 0,
+        deletion_timestamp=_time(meta.get("deletionTimestamp")),
+        deletion_grace_seconds=meta.get("deletionGracePeriodSeconds") or 0,
+        disruption=_disruption(conditions),
+        unschedulable=_unschedulable(conditions),
+        job=_container(status.get("containerStatuses"), names.CONTAINER_JOB),
+        dind=_container(status.get("initContainerStatuses"), names.CONTAINER_DIND),
+    )
+
+
+def _controller(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    for owner in meta.get("ownerReferences") or ():
+        if (
+            owner.get("controller")
+            and owner.get("kind") == names.KIND
+            and str(owner.get("apiVersion", "")).startswith(f"{names.GROUP}/")
+        ):
+            return dict(owner)
+    return _EMPTY
+
+
+def _disruption(conditions: Mapping[str, Mapping[str, Any]]) -> str:
+    condition = conditions.get("DisruptionTarget", _EMPTY)
+    return str(condition.get("reason", "")) if condition.get("status") == "True" else ""
+
+
+def _unschedulable(conditions: Mapping[str, Mapping[str, Any]]) -> str:
+    condition = conditions.get("PodScheduled", _EMPTY)
+    if condition.get("status") != "False":
+        return ""
+    return str(condition.get("message") or condition.get("reason") or "not scheduled")
+
+
+def _container(statuses: list[dict[str, Any]] | None, name: str) -> ContainerState:
+    for status in statuses or ():
+        if status.get("name") == name:
+            state, last = status.get("state") or _EMPTY, status.get("lastState") or _EMPTY
+            waiting = state.get("waiting") or _EMPTY
+            return ContainerState(
+                waiting_reason=waiting.get("reason", ""),
+                waiting_message=waiting.get("message", ""),
+                running_since=_time((state.get("running") or _EMPTY).get("startedAt")),
+                terminated=_terminated(state.get("terminated")),
+                last_terminated=_terminated(last.get("terminated")),
+                restart_count=status.get("restartCount", 0),
+            )
+    return ContainerState()
+
+
+def _terminated(state: Mapping[str, Any] | None) -> Terminated | None:
+    if not state:
+        return None
+    return Terminated(
+        exit_code=state.get("exitCode", 0),
+        reason=state.get("reason", ""),
+        message=state.get("message", ""),
+        started_at=_time(state.get("startedAt")),
+        finished_at=_time(state.get("finishedAt")),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _json_object(text: str) -> Mapping[str, Any]:
+    try:
+        data = json.loads(text) if text.startswith("{") else None
+    except ValueError:
+        return _EMPTY
+    except RecursionError:
+        return _EMPTY
+    return data if isinstance(data, dict) else _EMPTY
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is no whole number")
+    return value

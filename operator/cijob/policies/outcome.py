@@ -1,0 +1,201 @@
+"""The verdict on a Pod that ended, or whose job container did.
+
+It is given when the job container ends, not when the Pod does, but only while the cause is plain. The kubelet withholds
+the Pod's phase, its reason and its own `DisruptionTarget` until every container has ended (kubelet/status/status_manager.go
+and kubelet_pods.go in k8s.io/kubernetes 1.35), so a script killed by a node's shutdown looks like a failed script, and
+one that exits with 0 on SIGTERM like a success.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cijob.observation import DaemonReport, JobReport, ObservedPod, Terminated
+from cijob.reasons import Reason
+from cijob.verdict import Verdict, verdict
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from cijob.models import CiJobSpec
+
+#: Reasons of the condition DisruptionTarget (kubernetes.io/docs: Pod disruption conditions).
+_DISRUPTIONS: Final = {
+    "PreemptionByScheduler": Reason.PREEMPTED,
+    "EvictionByEvictionAPI": Reason.EVICTED,
+    "DeletionByTaintManager": Reason.NODE_LOST,
+    "DeletionByPodGC": Reason.NODE_LOST,
+}
+#: Reasons that the kubelet gives a Pod it never started.
+_ADMISSION: Final = (
+    "UnexpectedAdmissionError",
+    "OutOf",
+    "NodeAffinity",
+    "NodePorts",
+    "InvalidNodeInfo",
+    "Topology",
+    "AppArmor",
+    "Sysctl",
+)
+_SIGNALS: Final = {134: "SIGABRT", 136: "SIGFPE", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
+_MEANINGS: Final = {
+    125: "125 often means that docker itself could not run the container",
+    126: "126 means that a command was found but could not be executed",
+    127: "127 means that a command was not found",
+}
+
+
+def outcome(spec: CiJobSpec, pod: ObservedPod, timeout: timedelta) -> Verdict | None:
+    """The verdict on a Pod; None while it is not certain yet."""
+    ended = pod.job.terminated
+    if pod.terminal:
+        return final_verdict(spec, pod, timeout)
+    if ended is not None and _plain(spec, pod, ended, timeout):
+        return final_verdict(spec, pod, timeout)
+    return None
+
+
+def vanished(spec: CiJobSpec, last: ObservedPod | None, timeout: timedelta) -> Verdict:
+    """The verdict when the Pod is gone, with the last that was seen of it, if anything."""
+    if last is not None and (last.terminal or _natural(last)):
+        return final_verdict(spec, last, timeout)
+    if spec.cancel is not None:
+        return verdict(Reason.CANCELLED, "Its Pod was deleted.", _exit_code(last))
+    return verdict(Reason.POD_DELETED, "", _exit_code(last))
+
+
+def final_verdict(spec: CiJobSpec, pod: ObservedPod, timeout: timedelta) -> Verdict:
+    """The verdict on a Pod whose story is complete. Order: cancel, deadline, daemon, disruption, exit code."""
+    code = _exit_code(pod)
+    if spec.cancel is not None or pod.stop in {"Graceful", "Immediate"}:
+        return verdict(Reason.CANCELLED, "", code)
+    if pod.reason == "DeadlineExceeded" and not pod.stop and _late(pod, timeout):
+        return verdict(Reason.DEADLINE_EXCEEDED, f"It had {int(timeout.total_seconds())} s.", code)
+    return daemon_verdict(pod) or (None if _natural(pod) else _disruption(pod)) or _exit_verdict(pod)
+
+
+def daemon_verdict(pod: ObservedPod) -> Verdict | None:
+    """The verdict if the daemon is the cause: it never became ready, or died before the job's end and the job failed."""
+    ended, death = pod.job.terminated, pod.dind.death
+    if ended is not None and ended.exit_code == 0:
+        return None
+    code = ended.exit_code if ended is not None else None
+    report = JobReport.parse(ended.message) if ended is not None else None
+    if report is not None and report.daemon == "timeout":
+        return verdict(Reason.DAEMON_NOT_READY, _daemon_detail(death), code)
+    lost = report is not None and report.daemon == "lost"
+    if (
+        not lost
+        and not (report is None and _died_before(death, ended))
+        and pod.stop not in {Reason.DAEMON_LOST, Reason.DAEMON_NOT_READY}
+    ):
+        return None
+    if death is not None and death.reason == "OOMKilled":
+        return verdict(Reason.DAEMON_OOM_KILLED, "", code)
+    never_ready = (own := DaemonReport.parse(death.message) if death else None) is not None and not own.ready
+    return verdict(Reason.DAEMON_NOT_READY if never_ready else Reason.DAEMON_LOST, _daemon_detail(death), code)
+
+
+def _plain(spec: CiJobSpec, pod: ObservedPod, ended: Terminated, timeout: timedelta) -> bool:
+    """Whether the job container's end alone tells the cause: with `job.sh`'s report, and nothing else going on."""
+    report = JobReport.parse(ended.message)
+    return (
+        report is not None
+        and not report.signal
+        and report.exit_code == ended.exit_code
+        and spec.cancel is None
+        and not pod.stop
+        and pod.deletion_timestamp is None
+        and not pod.disruption
+        and not _late(pod, timeout)
+    )
+
+
+def _late(pod: ObservedPod, timeout: timedelta) -> bool:
+    """Whether the job container was still running (or had not started) when the deadline passed.
+
+    The daemon's own shutdown may run past the deadline: that is not the job's fault.
+    """
+    if pod.job.terminated is None or pod.job.terminated.finished_at is None or pod.start_time is None:
+        return True
+    return pod.job.terminated.finished_at >= pod.start_time + timeout
+
+
+def _natural(pod: ObservedPod) -> bool:
+    """Whether the job container ended by itself, so that what befell its Pod later (a drain, a deletion) is no cause."""
+    ended, asked = pod.job.terminated, pod.deletion_asked_at
+    if ended is None:
+        return False
+    report = JobReport.parse(ended.message)
+    if report is not None and report.exit_code == ended.exit_code:
+        return not report.signal
+    return asked is not None and ended.finished_at is not None and ended.finished_at < asked
+
+
+def _died_before(death: Terminated | None, ended: Terminated | None) -> bool:
+    """Whether the daemon was dead by the job's end; a sidecar's regular end comes after it."""
+    if death is None:
+        return False
+    return ended is None or _moment(death.finished_at) < _moment(ended.finished_at)
+
+
+def _moment(when: datetime | None) -> float:
+    return when.timestamp() if when is not None else 0.0
+
+
+def _daemon_detail(death: Terminated | None) -> str:
+    if death is None:
+        return ""
+    report = DaemonReport.parse(death.message)
+    return f"It exited with {death.exit_code}." + (f" {report.message}" if report and report.message else "")
+
+
+def _disruption(pod: ObservedPod) -> Verdict | None:
+    code, detail = _exit_code(pod), pod.message
+    if pod.disruption == "TerminationByKubelet":
+        return verdict(Reason.EVICTED if pod.reason == "Evicted" else Reason.NODE_SHUTDOWN, detail, code)
+    if pod.disruption:
+        return verdict(_DISRUPTIONS.get(pod.disruption, Reason.EVICTED), detail, code)
+    if pod.reason == "Evicted":
+        return verdict(Reason.DISK_LIMIT_EXCEEDED, detail, code)
+    if pod.reason in {"NodeShutdown", "Terminated", "Shutdown"}:
+        return verdict(Reason.NODE_SHUTDOWN, detail, code)
+    if pod.reason == "NodeLost":
+        return verdict(Reason.NODE_LOST, detail, code)
+    return verdict(Reason.POD_DELETED, "", code) if pod.deletion_timestamp is not None else None
+
+
+def _exit_verdict(pod: ObservedPod) -> Verdict:
+    ended = pod.job.terminated
+    if ended is None:
+        if pod.reason.startswith(_ADMISSION) or pod.start_time is None:
+            return verdict(Reason.ADMISSION_ERROR, pod.message or pod.reason)
+        return verdict(Reason.CONTAINER_STATUS_UNKNOWN, pod.message or pod.reason)
+    code = ended.exit_code
+    if ended.reason == "ContainerStatusUnknown":
+        return verdict(Reason.CONTAINER_STATUS_UNKNOWN, ended.message, code)
+    if code == 0:
+        return verdict(Reason.COMPLETED, "", 0)
+    if ended.reason in {"StartError", "ContainerCannotRun"}:
+        return verdict(Reason.START_ERROR, ended.message, code)
+    if ended.reason == "OOMKilled":
+        return verdict(Reason.OOM_KILLED, "", code)
+    return verdict(Reason.SCRIPT_FAILED, _script_detail(ended), code)
+
+
+def _script_detail(ended: Terminated) -> str:
+    report, code = JobReport.parse(ended.message), ended.exit_code
+    where = (
+        f"Entry {report.entry} of {_FIELDS.get(report.part, report.part)} exited"
+        if report and report.entry
+        else "It exited"
+    )
+    meaning = f"killed by {_SIGNALS[code]}" if code in _SIGNALS else _MEANINGS.get(code, "")
+    return f"{where} with {code}" + (f" ({meaning})." if meaning else ".")
+
+
+_FIELDS: Final = {"before": "spec.beforeScript", "script": "spec.script"}
+
+
+def _exit_code(pod: ObservedPod | None) -> int | None:
+    return pod.job.terminated.exit_code if pod is not None and pod.job.terminated is not None else None

@@ -1,0 +1,284 @@
+"""Per key: gather, decide, act, and at most one status patch.
+
+What goes wrong with a request is put right here or tried again later by the queue; nothing is lost, since every try
+starts from what is observed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from cijob import names, status
+from cijob.cache import Key, Store
+from cijob.decisions import (
+    NOTHING,
+    CreatePod,
+    Decision,
+    DeleteJob,
+    DeletePod,
+    Observed,
+    StopPod,
+    decide,
+    finish,
+    refused,
+)
+from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable, InvalidSpec
+from cijob.observation import ObservedPod, observe_pod
+from cijob.parsing import parse, parse_head
+from cijob.policies.creation import Refusal, creation_failure
+from cijob.reasons import Reason
+from cijob.verdict import verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from cijob.cluster import Body, Cluster
+    from cijob.models import CiJob, CiJobHead
+    from cijob.settings import Settings
+    from cijob.workqueue import WorkQueue
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+def job_identity(body: Body) -> tuple[Key, str, int]:
+    """Key, UID and version of a raw CiJob."""
+    meta = body["metadata"]
+    return (meta["namespace"], meta["name"]), meta["uid"], int(meta["resourceVersion"])
+
+
+def pod_identity(pod: ObservedPod) -> tuple[Key, str, int]:
+    """Key, UID and version of an observed Pod."""
+    return (pod.namespace, pod.name), pod.uid, pod.resource_version
+
+
+class Reconciler:
+    """Brings CiJobs one step further at a time."""
+
+    def __init__(self, cluster: Cluster, queue: WorkQueue, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.jobs: Store[Body] = Store(job_identity)
+        self.pods: Store[ObservedPod] = Store(pod_identity)
+        self._cluster = cluster
+        self._queue = queue
+        self._settings = settings
+        self._clock = clock
+
+    async def reconcile(self, key: Key) -> None:
+        """Work on one key: the callback of the queue."""
+        namespace, name = key
+        body = self.jobs.get(key)
+        if body is None:
+            self._forget(key)
+            return
+        with structlog.contextvars.bound_contextvars(job=f"{namespace}/{name}", attempt=status.FIRST_ATTEMPT):
+            try:
+                decision = await self._step(key, body)
+            except ApiConflict as error:
+                log.debug("the object changed meanwhile: looking again", error=str(error))
+                self._queue.retry(key)
+            except ApiUnavailable as error:
+                delay = self._queue.retry(key, error.retry_after or 0.0)
+                log.warning(
+                    "the API server is not available: trying again", error=error.message, seconds=round(delay, 1)
+                )
+            except ApiError as error:
+                delay = self._queue.retry(key)
+                log.exception("a request was refused: trying again", error=str(error), seconds=round(delay, 1))
+            else:
+                if decision.try_again:
+                    self._queue.retry(key)
+                else:
+                    self._queue.succeeded(key)
+
+    async def confirm_pod_gone(self, pod: ObservedPod) -> bool:
+        """Whether a Pod that a list lacks is gone for certain; the cache is brought up to date."""
+        try:
+            found = observe_pod(await self._cluster.get_pod(pod.namespace, pod.name))
+        except ApiNotFound:
+            return self.pods.remove(pod)
+        if found.uid != pod.uid:
+            self.pods.remove(pod)
+        return self.pods.observe(found)
+
+    async def relist_jobs(self, namespace: str | None) -> None:
+        """Compare the cached CiJobs with a consistent list, and enqueue each with news."""
+        bodies, version = await self._cluster.list_jobs(namespace)
+        news, missing = self.jobs.replace(bodies, version)
+        for body in missing:
+            key, uid, _ = job_identity(body)
+            if namespace in {None, key[0]} and await self._confirm_job_gone(key, uid, body):
+                news.add(key)
+        self.jobs.forget_before(version)
+        for key in news:
+            self._queue.add(key)
+
+    async def _confirm_job_gone(self, key: Key, uid: str, body: Body) -> bool:
+        try:
+            found = await self._cluster.get_job(*key)
+        except ApiNotFound:
+            return self.jobs.remove(body)
+        if found["metadata"]["uid"] != uid:
+            self.jobs.remove(body)
+        return self.jobs.observe(found)
+
+    async def _step(self, key: Key, body: Body) -> Decision:
+        try:
+            job = parse(body)
+        except InvalidSpec as error:
+            return await self._invalid(key, body, error)
+        decision = decide(job, self._gather(job), self._settings, self._clock())
+        if decision.action is not None:
+            decision = await self._act(job, decision)
+        await self._write_status(key, job, decision)
+        if decision.look_again_at is not None:
+            self._look_again(key, decision.look_again_at)
+        return decision
+
+    def _gather(self, job: CiJob) -> Observed:
+        key = job.namespace, names.pod_name(job.name, job.uid, status.FIRST_ATTEMPT)
+        return Observed(pod=self.pods.get(key), gone=self.pods.removed(key))
+
+    async def _act(self, job: CiJob, decision: Decision) -> Decision:
+        """Carry out the action; gives what is left to do."""
+        match decision.action:
+            case CreatePod(manifest=manifest):
+                return await self._create_pod(job, manifest)
+            case StopPod(pod=pod, why=why, active_deadline_seconds=seconds):
+                await self._stop_pod(pod, why, seconds)
+            case DeletePod(pod=pod):
+                await self._gone_is_fine(self._cluster.delete_pod(pod.namespace, pod.name, pod.uid))
+                log.info("deleted the Pod, which had not started", pod=pod.name)
+            case DeleteJob():
+                await self._gone_is_fine(self._cluster.delete_job(job.namespace, job.name, job.uid))
+                log.info("deleted the CiJob: its time after the end is over")
+            case None:
+                pass
+        return decision
+
+    async def _create_pod(self, job: CiJob, manifest: Body) -> Decision:
+        try:
+            created = await self._cluster.create_pod(manifest)
+        except ApiError as error:
+            return await self._not_created(job, manifest, error)
+        pod = self._observe_pod(created)
+        if not _as_asked(manifest, created):
+            return self._stripped(job, pod)
+        log.info("created the Pod", pod=pod.name)
+        return decide(job, Observed(pod=pod), self._settings, self._clock())
+
+    async def _not_created(self, job: CiJob, manifest: Body, error: ApiError) -> Decision:
+        failure = creation_failure(error)
+        if failure.refusal is Refusal.EXISTS:
+            pod = self._observe_pod(await self._cluster.get_pod(job.namespace, manifest["metadata"]["name"]))
+            log.info("the Pod is there already", pod=pod.name)
+            return decide(job, Observed(pod=pod), self._settings, self._clock())
+        if failure.refusal is Refusal.AGAIN:
+            raise error
+        if failure.refusal is Refusal.FORBIDDEN:
+            log.error(
+                "the operator may not create Pods: install the chart's RBAC for this namespace", error=error.message
+            )
+        return refused(job, failure, self._clock())
+
+    def _stripped(self, job: CiJob, pod: ObservedPod) -> Decision:
+        """A webhook took `restartPolicy: Always` from the sidecar: the Pod would wait for it for ever."""
+        detail = "A webhook removed restartPolicy from the init container dind: exempt Pods labelled app.kubernetes.io/managed-by=cijob-operator."
+        return finish(job, pod, verdict(Reason.POD_REJECTED, detail), self._clock())
+
+    async def _stop_pod(self, pod: ObservedPod, why: str, seconds: int) -> None:
+        patch: list[Body] = [
+            {"op": "test", "path": "/metadata/uid", "value": pod.uid},
+            {"op": "add", "path": f"/metadata/annotations/{_escaped(names.ANNOTATION_STOP)}", "value": why},
+            {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds},
+        ]
+        try:
+            self._observe_pod(await self._cluster.patch_pod(pod.namespace, pod.name, patch))
+        except ApiNotFound:
+            self.pods.remove(pod)
+        log.info("stopping the Pod", pod=pod.name, why=why)
+
+    async def _gone_is_fine(self, request: Any) -> None:  # noqa: ANN401  any awaitable
+        try:
+            await request
+        except ApiNotFound:
+            return
+
+    async def _write_status(self, key: Key, job: CiJobHead, decision: Decision) -> None:
+        if decision.status is None or decision.status == job.status:
+            return
+        patch = status.status_patch(job, decision.status, guarded=True)
+        try:
+            answer = await self._cluster.patch_job_status(job.namespace, job.name, patch)
+        except ApiNotFound:
+            log.info("the CiJob was deleted meanwhile")
+            return
+        self.jobs.observe(answer)
+        end = decision.verdict
+        if end is None:
+            log.info("wrote the status", phase=str(decision.status.phase), reason=decision.status.reason)
+            return
+        log.info(
+            "wrote the verdict",
+            phase=str(end.phase),
+            reason=str(end.reason),
+            exit_code=end.exit_code,
+            message=end.message,
+        )
+        self._queue.add(key)  # what is left: stopping the Pod, the time to live
+        await self._record_event(job, decision)
+
+    async def _record_event(self, job: CiJobHead, decision: Decision) -> None:
+        if decision.verdict is None:
+            return
+        try:
+            await self._cluster.create_event(status.event(job, decision.verdict, self._clock()))
+        except ApiError as error:
+            if error.reason == "AlreadyExists":
+                return  # an earlier try, whose answer was lost
+            # The status is the truth; an Event is only a convenience.
+            log.warning("could not record the Event", error=str(error))
+
+    async def _invalid(self, key: Key, body: Body, error: InvalidSpec) -> Decision:
+        """A CiJob that got past the API server's checks, with an older CRD for example."""
+        try:
+            head = parse_head(body)
+        except InvalidSpec as worse:
+            log.exception("a CiJob cannot be read, nor can its status be written", error=str(worse))
+            return NOTHING
+        if head.deletion_timestamp is not None or head.status.phase.finished:
+            return NOTHING
+        end = verdict(Reason.INVALID_SPEC, str(error))
+        decision = finish(head, None, end, self._clock())
+        await self._write_status(key, head, decision)
+        return decision
+
+    def _observe_pod(self, body: Body) -> ObservedPod:
+        pod = observe_pod(body)
+        self.pods.observe(pod)
+        return self.pods.get((pod.namespace, pod.name)) or pod
+
+    def _look_again(self, key: Key, when: datetime) -> None:
+        self._queue.add_in(key, (when - self._clock()).total_seconds())
+
+    def _forget(self, key: Key) -> None:
+        self._queue.forget(key)
+        gone = self.jobs.removed(key)
+        if gone is not None:
+            name = names.pod_name(key[1], gone["metadata"]["uid"], status.FIRST_ATTEMPT)
+            self.pods.forget((key[0], name))
+
+
+def _as_asked(manifest: Body, created: Body) -> bool:
+    """Whether the sidecar is still one: mutating webhooks that do not know the field drop it."""
+    asked = {
+        container["name"]: container.get("restartPolicy") for container in manifest["spec"].get("initContainers", ())
+    }
+    got = {container["name"]: container.get("restartPolicy") for container in created["spec"].get("initContainers", ())}
+    return all(got.get(name) == policy for name, policy in asked.items())
+
+
+def _escaped(key: str) -> str:
+    """A key in a JSON Pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")

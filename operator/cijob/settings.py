@@ -1,0 +1,105 @@
+"""Settings of the operator process, read once from the environment (`CIJOB_OPERATOR_*`), as the chart writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from cijob.errors import ConfigurationError
+from cijob.quantities import parse_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PREFIX: Final = "CIJOB_OPERATOR_"
+
+
+def _text(value: str) -> str:
+    return value.strip()
+
+
+def _number(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number
+
+
+def _words(value: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}")
+        return value
+
+    return parse
+
+
+def _resources(value: str) -> Mapping[str, str]:
+    pairs = [word.partition("=") for word in _words(value)]
+    for name, _, quantity in pairs:
+        if not name or not quantity:
+            raise ValueError("must look like cpu=100m,memory=128Mi")
+        parse_quantity(quantity)
+    return MappingProxyType({name: quantity for name, _, quantity in pairs})
+
+
+def _setting(parse: Callable[[str], Any], default: str) -> Any:  # noqa: ANN401  a field of any type
+    return field(default_factory=lambda: parse(default), metadata={"parse": parse})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What who installs the operator may choose. Each field is the variable `CIJOB_OPERATOR_<NAME>`."""
+
+    dind_image: str = _setting(_text, "docker:29-dind")
+    dind_image_pull_policy: str = _setting(_one_of("Always", "IfNotPresent", "Never"), "IfNotPresent")
+    #: URLs of pull-through mirrors of Docker Hub that each daemon uses.
+    registry_mirrors: tuple[str, ...] = _setting(_words, "")
+    #: host:port of registries that each daemon may speak plain HTTP to.
+    insecure_registries: tuple[str, ...] = _setting(_words, "")
+    #: MTU of Docker's networks in bytes; empty: that of the Pod's own interface.
+    mtu: str = _setting(_text, "")
+    #: CIDR/size of the networks that Docker makes, such as 10.210.0.0/16/24; empty: Docker's own choice.
+    address_pools: tuple[str, ...] = _setting(_words, "")
+    job_requests: Mapping[str, str] = _setting(_resources, "cpu=100m,memory=128Mi,ephemeral-storage=256Mi")
+    dind_requests: Mapping[str, str] = _setting(_resources, "cpu=100m,memory=256Mi,ephemeral-storage=1Gi")
+    default_timeout_seconds: int = _setting(_number, "3600")
+    default_ttl_seconds: int = _setting(_number, "86400")
+    #: How long a Pod gets to end after SIGTERM: the after script and the daemon's shutdown fit in.
+    termination_grace_seconds: int = _setting(_number, "60")
+    #: How long an image may fail to be pulled, or a Secret be missing, before that is the verdict.
+    waiting_grace_seconds: int = _setting(_number, "120")
+    #: The namespaces that the operator serves; empty: all.
+    namespaces: tuple[str, ...] = _setting(_words, "")
+    relist_seconds: int = _setting(_number, "300")
+    health_port: int = _setting(_number, "8080")
+    log_format: str = _setting(_one_of("json", "console"), "json")
+    log_level: str = _setting(_one_of("debug", "info", "warning", "error"), "info")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Settings from environment variables; what is not set has its default.
+
+        Raises:
+            ConfigurationError: a variable is unknown or its value unusable; the message names it.
+        """
+        known = {PREFIX + spec.name.upper(): spec for spec in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, value in environment.items():
+            if not variable.startswith(PREFIX):
+                continue
+            if variable not in known:
+                raise ConfigurationError(
+                    f"{variable} is not a setting of the operator: remove it, or write one of {', '.join(sorted(known))}"
+                )
+            spec = known[variable]
+            try:
+                values[spec.name] = spec.metadata["parse"](value)
+            except ValueError as error:
+                raise ConfigurationError(f"{variable}={value!r} cannot be used: {error}") from error
+        return cls(**values)
