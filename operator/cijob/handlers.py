@@ -1,4 +1,7 @@
-"""kopf's part: CiJob events into the cache and the queue. No logic here; nothing is awaited, so nothing can fail and be lost."""
+"""kopf's part: CiJob events into the cache and the queue.
+
+No logic here, and nothing that can fail. All are coroutines: kopf would run plain functions in threads.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import kopf
 from cijob import names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cijob.cache import Store
     from cijob.cluster import Body
     from cijob.workqueue import WorkQueue
@@ -29,12 +34,13 @@ class NoDiffBase(kopf.DiffBaseStorage):
         """Nothing is stored."""
 
 
-def registry(jobs: Store[Body], queue: WorkQueue) -> kopf.OperatorRegistry:
-    """The handlers, bound to a cache and a queue."""
+def registry(jobs: Store[Body], queue: WorkQueue, started: Callable[[], None]) -> kopf.OperatorRegistry:
+    """The handlers, bound to a cache and a queue; `started` is called once kopf has taken over the process's signals."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=handlers)
-    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
+    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
+        started()
         settings.posting.enabled = False
         settings.scanning.disabled = True  # it would need rights on CRDs and namespaces
         settings.peering.standalone = True
@@ -48,11 +54,11 @@ def registry(jobs: Store[Body], queue: WorkQueue) -> kopf.OperatorRegistry:
         settings.watching.client_timeout = 330
 
     @kopf.on.login(registry=handlers)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
-    def on_job(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401
+    async def on_job(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401
         body: Body = dict(event["object"])
         meta = body["metadata"]
         if jobs.remove(body) if event["type"] == "DELETED" else jobs.observe(body):

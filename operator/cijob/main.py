@@ -9,7 +9,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
 import kopf
@@ -109,10 +109,8 @@ class Operator:
 
 async def _operate(settings: Settings) -> None:
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    user_agent = f"{names.COMPONENT}/{version('cijob')}"
-    async with contextlib.aclosing(Cluster(await connect(user_agent))) as cluster:
+    _stop_on_signals(stopping)
+    async with contextlib.aclosing(Cluster(await connect(_user_agent()))) as cluster:
         operator = _assemble(cluster, settings)
         server = await health.serve(settings.health_port, alive=operator.alive, ready=operator.ready)
         try:
@@ -122,6 +120,18 @@ async def _operate(settings: Settings) -> None:
         finally:
             await server.cleanup()
     log.info("the operator has stopped")
+
+
+def _stop_on_signals(stopping: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+
+
+def _user_agent() -> str:
+    try:
+        return f"{names.COMPONENT}/{version('cijob')}"
+    except PackageNotFoundError:  # run from a source tree
+        return f"{names.COMPONENT}/source"
 
 
 def _assemble(cluster: Cluster, settings: Settings) -> Operator:
@@ -160,9 +170,9 @@ async def _serve(operator: Operator, stopping: asyncio.Event) -> None:
 
 
 async def _watch_jobs(operator: Operator, stopping: asyncio.Event) -> None:
-    """kopf, which takes over the process's signals and ends when one comes."""
+    """Kopf takes over the process's signals as it starts: we take them back, to end the work under way first."""
     await kopf.operator(
-        registry=handlers.registry(operator.reconciler.jobs, operator.queue),
+        registry=handlers.registry(operator.reconciler.jobs, operator.queue, lambda: _stop_on_signals(stopping)),
         standalone=True,
         clusterwide=not operator.settings.namespaces,
         namespaces=operator.settings.namespaces,

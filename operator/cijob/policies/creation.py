@@ -73,6 +73,8 @@ def _forbidden(error: ApiError) -> CreationFailure:
         return _rejected(Reason.CONFIG_ERROR, f"{_QUOTA_DEMANDS} {text}")
     if "NamespaceTerminating" in error.causes or "because it is being terminated" in text:
         return CreationFailure(refusal=Refusal.TERMINATING)
+    if "error looking up service account" in text:  # the namespace is so new that it has none yet
+        return CreationFailure(refusal=Refusal.AGAIN)
     if "cannot create resource" in text:
         return CreationFailure(refusal=Refusal.FORBIDDEN, message=text)
     if "violates PodSecurity" in text:
