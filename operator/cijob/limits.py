@@ -66,6 +66,7 @@ SAY_BOTH = "a name stands in both variables and env: remove one of the two"
 SAY_ENV_BYTES = (
     "variables and env may hold 256 KiB together: put large values in a file of the image or of a repository"
 )
+SAY_ENV_STRING = "name and value may hold 128 KiB together: put large values in a file of the image or of a repository"
 SAY_VALUE = "write either value or valueFrom, not both"
 SAY_VALUE_FROM = "exactly one of secretKeyRef, configMapKeyRef, fieldRef and resourceFieldRef is needed: write one"
 SAY_ENV_FROM = "exactly one of secretRef and configMapRef is needed: write one entry for each"

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 MOST = 10
 """A message for people stops after so many problems."""
 
+_SHOWN = 60
+"""Characters of a map's key that a path repeats."""
+
+_MAPS = frozenset({"variables", "requests", "limits"})
+"""Fields whose keys are the user's."""
+
 _EXPECTED = {
     "model_type": "a map of fields",
     "model_attributes_type": "a map of fields",
@@ -42,21 +48,28 @@ _SENTENCES = {
 
 def sentences(error: ValidationError, root: str) -> list[str]:
     """One `path: what is wrong; what to write` per problem, the first ten at most."""
-    details = error.errors(include_url=False, include_context=True, include_input=False)
+    details = _worth_saying(error.errors(include_url=False, include_context=True, include_input=False))
     found = list(dict.fromkeys(f"{_path(root, detail['loc'])}: {_sentence(detail)}" for detail in details))
     if len(found) > MOST:
         return [*found[:MOST], f"{root}: {len(found) - MOST} more problems"]
     return found
 
 
+def _worth_saying(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the remark that a list is too short because its bad entries were left out."""
+    above = {detail["loc"][:-1] for detail in details}
+    return [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in above]
+
+
 def _path(root: str, location: Iterable[int | str]) -> str:
     """`spec.env[0].name` of ("env", 0, "name"); pydantic marks a map's key by an extra "[key]"."""
-    path = root
-    for step in location:
-        if isinstance(step, int):
-            path += f"[{step}]"
+    path, before = root, ""
+    for step in map(str, location):
+        if before in _MAPS or step.isdecimal():
+            path += f"[{step[:_SHOWN]}]"
         elif step != "[key]":
-            path += f".{step[:60]}"
+            path += f".{step}"
+        before = step
     return path
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from cijob.crdgen.crd import cijob_crd
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HEADER = (
     "# Generated from operator/cijob/models.py by `make crds` (python -m cijob.crdgen --write): change it there.\n"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-from cijob.crdgen.rules import Rule
+    from pydantic import BaseModel
+
+    from cijob.crdgen.rules import Rule
 
 Schema = dict[str, Any]
 
@@ -51,23 +53,23 @@ class _Walk:
             out |= {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
             source = {key: value for key, value in source.items() if key not in ("type", "minLength")}
         out |= {key: source[key] for key in (*_KEPT, *_BOUNDS) if key in source}
-        match source.get("type"):
-            case "object" if "properties" in source:
-                out["properties"] = {
-                    name: self.node(child, f"{path}.{name}" if path else name)
-                    for name, child in source["properties"].items()
-                }
-                if source.get("required"):
-                    out["required"] = source["required"]
-            case "object":
-                out["additionalProperties"] = self.node(source["additionalProperties"], f"{path}{{}}")
-            case "array":
-                out["items"] = self.node(source["items"], f"{path}[]")
-                out["x-kubernetes-list-type"] = "atomic"
+        out |= self._inside(source, path)
         out |= self._extras.get(path, {})
         if path in self._rules:
             out["x-kubernetes-validations"] = [rule.as_dict() for rule in self._rules[path]]
         return out
+
+    def _inside(self, source: Schema, path: str) -> Schema:
+        """The entries for what a list, a map or an object holds."""
+        if source.get("type") == "array":
+            return {"items": self.node(source["items"], f"{path}[]"), "x-kubernetes-list-type": "atomic"}
+        if "additionalProperties" in source:
+            return {"additionalProperties": self.node(source["additionalProperties"], f"{path}{{}}")}
+        if "properties" not in source:
+            return {}
+        fields = {name: self.node(child, f"{path}.{name}") for name, child in source["properties"].items()}
+        required = {"required": source["required"]} if source.get("required") else {}
+        return {"properties": fields, **required}
 
     def _resolved(self, source: Schema, path: str) -> Schema:
         """A node without references and without null: in Kubernetes an unset field is absent."""
