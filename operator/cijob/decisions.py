@@ -19,7 +19,7 @@ from cijob.policies.lifetime import expires_at
 from cijob.policies.outcome import daemon_verdict, outcome, vanished
 from cijob.policies.waiting import Wait, waiting
 from cijob.reasons import Reason
-from cijob.validation import validate_spec
+from cijob.validation import validate_name, validate_spec
 from cijob.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _without_pod(job: CiJob, gone: ObservedPod | None, settings: Settings, now: 
         return finish(job, gone, vanished(job.spec, gone, _timeout(job, settings)), now)
     if job.spec.cancel is not None:
         return finish(job, None, verdict(Reason.CANCELLED, "It had not started."), now)
-    problems = validate_spec(job.spec)
+    problems = [*validate_name(job.name), *validate_spec(job.spec)]
     if problems:
         return finish(job, None, verdict(Reason.INVALID_SPEC, "; ".join(problems)), now)
     try:
