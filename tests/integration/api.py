@@ -1,0 +1,146 @@
+"""A few plain calls of the API server for the tests: status and JSON body, never an exception for a refusal."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kubernetes.client import ApiClient
+
+CIJOBS = "/apis/cijob.dev/v1alpha1"
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/cijobs.cijob.dev"
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+APPLY = "application/apply-patch+yaml"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+_SECONDS_PER_CALL = 30
+_SECONDS_UNTIL_SERVED = 60
+_SECONDS_BETWEEN_LOOKS = 0.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server answered."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did what was asked."""
+        return 200 <= self.status < 300
+
+    @property
+    def message(self) -> str:
+        """The API server's own words about a refusal."""
+        return str(self.body.get("message", ""))
+
+    def wanted(self) -> dict[str, Any]:
+        """The body of a call that must have worked."""
+        assert self.ok, f"{self.status}: {self.message}"
+        return self.body
+
+
+class Api:
+    """Calls by method and path."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Answer:
+        """One request; refusals come back as answers too."""
+        request = self._client.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": accept, "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        response = self._client.call_api(*request, _request_timeout=_SECONDS_PER_CALL)
+        return Answer(response.status, json.loads(response.response.data))
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The CiJobs of one namespace."""
+
+    api: Api
+    name: str
+
+    def path(self, name: str = "", subresource: str = "") -> str:
+        """Path of all CiJobs, of one, or of a part of one."""
+        parts = [f"{CIJOBS}/namespaces/{self.name}/cijobs", name, subresource]
+        return "/".join(part for part in parts if part)
+
+    def create(self, manifest: object, *, dry_run: bool = True) -> Answer:
+        """POST a CiJob as kubectl does: unknown fields are refused. By default nothing is stored."""
+        query = {"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
+        return self.api.call("POST", self.path(), manifest, query=query)
+
+    def stored(self, manifest: object) -> str:
+        """Name of a CiJob that was stored."""
+        return str(self.create(manifest, dry_run=False).wanted()["metadata"]["name"])
+
+    def get(self, name: str) -> dict[str, Any]:
+        """A CiJob as it is now."""
+        return self.api.call("GET", self.path(name)).wanted()
+
+    def patch(self, name: str, change: object, subresource: str = "", content_type: str = MERGE_PATCH) -> Answer:
+        """PATCH a CiJob."""
+        return self.api.call("PATCH", self.path(name, subresource), change, content_type=content_type)
+
+    def list(self, accept: str = "application/json", **query: str) -> dict[str, Any]:
+        """All CiJobs that a query selects."""
+        return self.api.call("GET", self.path(), query=query, accept=accept).wanted()
+
+
+def install_crd(api: Api, manifest: Path) -> None:
+    """Apply the CRD and wait until the API server works by just this version of it."""
+    crd = yaml.safe_load(manifest.read_text())
+    query = {"fieldManager": "cijob-tests", "force": "true"}
+    api.call("PATCH", CRD, crd, query=query, content_type=APPLY).wanted()
+    # The new schema is served a moment after it is stored. Its OpenAPI document is published last: when that holds
+    # the descriptions of this version, the checks are this version's too.
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    deadline = time.monotonic() + _SECONDS_UNTIL_SERVED
+    while served_descriptions(api) != descriptions(schema["properties"]["spec"]):
+        assert time.monotonic() < deadline, f"the API server does not serve {manifest} after {_SECONDS_UNTIL_SERVED} s"
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def served_descriptions(api: Api, field: str = "spec") -> dict[str, str]:
+    """What `kubectl explain --recursive` reads, by path: empty while the API server does not serve CiJobs yet."""
+    document = api.call("GET", "/openapi/v3/apis/cijob.dev/v1alpha1")
+    schemas = document.body.get("components", {}).get("schemas", {}) if document.ok else {}
+    cijob = next((schema for name, schema in schemas.items() if name.endswith(".CiJob")), None)
+    return descriptions(cijob["properties"][field]) if cijob else {}
+
+
+def descriptions(schema: dict[str, Any], path: str = "") -> dict[str, str]:
+    """The description of each field below a schema, by path."""
+    found = {}
+    for name, child in schema.get("properties", {}).items():
+        found[f"{path}.{name}"] = str(child.get("description", ""))
+        found |= descriptions(child, f"{path}.{name}")
+    for inner in (schema[key] for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict)):
+        found |= descriptions(inner, f"{path}[]")
+    return found

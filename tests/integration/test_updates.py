@@ -1,0 +1,179 @@
+"""What may change in a CiJob that exists, and what may not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cijob.crdgen.rules import MUTABLE
+from cijob.models import CiJobSpec
+from tests.bad_manifests import GOOD, NO_SCRIPT, merged
+from tests.integration.api import JSON_PATCH
+
+if TYPE_CHECKING:
+    from tests.integration.api import Namespace
+
+FULL: dict[str, Any] = merged(
+    GOOD,
+    {
+        "spec": {
+            # Whoever watches this API server must not be kept busy: nothing is started for a cancelled job.
+            "cancel": "Immediate",
+            "imagePullPolicy": "Always",
+            "beforeScript": ["date"],
+            "afterScript": ["date"],
+            "shell": "sh",
+            "variables": {"A": "1"},
+            "env": [{"name": "B", "value": "1"}, {"name": "C", "value": "$(B)"}],
+            "envFrom": [{"secretRef": {"name": "a"}}],
+            "resources": {"limits": {"cpu": 1}},
+            "docker": {"endpoint": "Unix"},
+            "timeout": "1h",
+            "ttlSecondsAfterFinished": 60,
+        }
+    },
+)
+COMMAND: dict[str, Any] = merged(FULL, {"spec": {**NO_SCRIPT, "args": ["x"]}})
+for _field in ("beforeScript", "afterScript", "shell"):
+    COMMAND["spec"].pop(_field)
+
+NEVER_STARTS = {"image": "registry.invalid/none", "docker": {"enabled": False}}
+"""What a job that is not cancelled yet costs an operator that watches: a Pod that waits for its image."""
+
+CHANGES: dict[str, Any] = {
+    "poolName": "other",
+    "image": "ubuntu:26.04",
+    "imagePullPolicy": "Never",
+    "script": ["echo bye"],
+    "beforeScript": ["date", "date"],
+    "afterScript": ["date", "date"],
+    "command": ["/app/other"],
+    "args": ["y"],
+    "shell": "bash",
+    "variables": {"A": "2"},
+    "env": [{"name": "C", "value": "$(B)"}, {"name": "B", "value": "1"}],
+    "envFrom": [{"secretRef": {"name": "b"}}],
+    "workingDir": "/other",
+    "resources": {"limits": {"cpu": 2}},
+    "docker": {"endpoint": "TCP"},
+    "timeout": "2h",
+}
+DEFAULTED = {"poolName", "workingDir"}
+REQUIRED = {"image", "script", "command"}
+
+
+def test_every_immutable_field_is_tried() -> None:
+    fields = {field.alias or name for name, field in CiJobSpec.model_fields.items()}
+    assert set(CHANGES) == fields - MUTABLE
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_field_cannot_change(namespace: Namespace, field: str) -> None:
+    name = namespace.stored(COMMAND if field in {"command", "args"} else FULL)
+    answer = namespace.patch(name, {"spec": {field: CHANGES[field]}})
+    assert answer.status == 422, answer
+    assert f"spec.{field}: Invalid value" in answer.message
+    assert f"{field} cannot change: a CiJob is one run; create another one" in answer.message
+
+
+@pytest.mark.parametrize("field", sorted(set(CHANGES) - DEFAULTED - REQUIRED))
+def test_a_field_cannot_go(namespace: Namespace, field: str) -> None:
+    name = namespace.stored(COMMAND if field in {"command", "args"} else FULL)
+    answer = namespace.patch(name, {"spec": {field: None}})
+    assert answer.status == 422, answer
+    assert f"{field} cannot change" in answer.message
+
+
+@pytest.mark.parametrize("field", sorted(set(CHANGES) - DEFAULTED - REQUIRED))
+def test_a_field_cannot_appear(namespace: Namespace, field: str) -> None:
+    base = merged(GOOD, {"spec": {"cancel": "Immediate", **(NO_SCRIPT if field == "args" else {})}})
+    answer = namespace.patch(namespace.stored(base), {"spec": {field: CHANGES[field]}})
+    assert answer.status == 422, answer
+    assert f"{field} cannot change" in answer.message
+
+
+def test_a_script_cannot_become_a_command(namespace: Namespace) -> None:
+    name = namespace.stored(merged(GOOD, {"spec": {"cancel": "Immediate"}}))
+    answer = namespace.patch(name, {"spec": NO_SCRIPT})
+    assert answer.status == 422, answer
+    assert "script cannot change" in answer.message
+    assert "command cannot change" in answer.message
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 5), (60, 5), (60, None)])
+def test_the_time_to_live_may_change(namespace: Namespace, before: int | None, after: int | None) -> None:
+    name = namespace.stored(merged(FULL, {"spec": {"ttlSecondsAfterFinished": before}}))
+    changed = namespace.patch(name, {"spec": {"ttlSecondsAfterFinished": after}}).wanted()
+    assert changed["spec"].get("ttlSecondsAfterFinished") == after
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        (None, "Graceful", True),
+        (None, "Immediate", True),
+        ("Graceful", "Graceful", True),
+        ("Graceful", "Immediate", True),
+        ("Immediate", "Immediate", True),
+        ("Immediate", "Graceful", False),
+        ("Graceful", None, False),
+        ("Immediate", None, False),
+    ],
+)
+def test_cancel_is_never_taken_back(
+    namespace: Namespace, before: str | None, after: str | None, *, allowed: bool
+) -> None:
+    name = namespace.stored(merged(GOOD, {"spec": {**NEVER_STARTS, "cancel": before}}))
+    answer = namespace.patch(name, {"spec": {"cancel": after}})
+    if allowed:
+        assert answer.wanted()["spec"]["cancel"] == after
+    else:
+        assert answer.status == 422, answer
+        assert "cancel is never taken back: it may only go from Graceful to Immediate" in answer.message
+
+
+def test_labels_and_annotations_may_change(namespace: Namespace) -> None:
+    change = {"metadata": {"labels": {"team": "a"}, "annotations": {"note": "b"}}}
+    namespace.patch(namespace.stored(FULL), change).wanted()
+
+
+def test_an_unchanged_job_may_be_applied_again(namespace: Namespace) -> None:
+    manifest = merged(FULL, {"metadata": {"generateName": None, "name": "again"}})
+    namespace.stored(manifest)
+    namespace.patch("again", manifest).wanted()
+
+
+def test_the_status_is_changed_at_its_own_place_only(namespace: Namespace) -> None:
+    name = namespace.stored(FULL)
+    changed = namespace.patch(name, {"status": {"reason": "Nonsense"}}).wanted()
+    assert changed["status"].get("reason") != "Nonsense"
+    changed = namespace.patch(name, {"spec": {"timeout": "2h"}, "status": {"reason": "Known"}}, "status").wanted()
+    assert (changed["spec"]["timeout"], changed["status"]["reason"]) == ("1h", "Known")
+
+
+def test_a_status_that_nobody_wrote_can_be_replaced_under_a_test_of_the_uid(namespace: Namespace) -> None:
+    """The operator's first write needs no read before it."""
+    name = namespace.stored(FULL)
+    uid = namespace.get(name)["metadata"]["uid"]
+    status = {"phase": "Running", "attempt": 1}
+    replace = {"op": "replace", "path": "/status", "value": status}
+    wrong = [{"op": "test", "path": "/metadata/uid", "value": "another"}, replace]
+    assert namespace.patch(name, wrong, "status", JSON_PATCH).status == 422
+    right = [{"op": "test", "path": "/metadata/uid", "value": uid}, replace]
+    assert namespace.patch(name, right, "status", JSON_PATCH).wanted()["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ({"phase": "Done"}, 'Unsupported value: "Done"'),
+        ({"exitCode": "1"}, "must be of type integer"),
+        ({"conditions": [{"type": "Failed", "status": "yes"}]}, 'Unsupported value: "yes"'),
+        ({"startTime": "yesterday"}, "must be of type date-time"),
+    ],
+)
+def test_a_malformed_status_is_refused(namespace: Namespace, status: dict[str, Any], says: str) -> None:
+    answer = namespace.patch(namespace.stored(FULL), {"status": status}, "status")
+    assert answer.status == 422, answer
+    assert says in answer.message
