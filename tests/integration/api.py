@@ -118,21 +118,20 @@ def install_crd(api: Api, manifest: Path) -> None:
     crd = yaml.safe_load(manifest.read_text())
     query = {"fieldManager": "cijob-tests", "force": "true"}
     api.call("PATCH", CRD, crd, query=query, content_type=APPLY).wanted()
-    # The new schema is served a moment after it is stored. Its OpenAPI document is published last: when that holds
-    # the descriptions of this version, the checks are this version's too.
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    # The new schema is served a moment after it is stored. Its OpenAPI document is published last: when that is of this
+    # version, the checks are too.
+    wanted = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     deadline = time.monotonic() + _SECONDS_UNTIL_SERVED
-    while served_descriptions(api) != descriptions(schema["properties"]["spec"]):
+    while any(served_schema(api).get(part) != wanted[part] for part in ("spec", "status")):
         assert time.monotonic() < deadline, f"the API server does not serve {manifest} after {_SECONDS_UNTIL_SERVED} s"
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def served_descriptions(api: Api, field: str = "spec") -> dict[str, str]:
-    """What `kubectl explain --recursive` reads, by path: empty while the API server does not serve CiJobs yet."""
+def served_schema(api: Api) -> dict[str, Any]:
+    """The properties of a CiJob as `kubectl explain` reads them: empty while the API server does not serve it yet."""
     document = api.call("GET", "/openapi/v3/apis/cijob.dev/v1alpha1")
     schemas = document.body.get("components", {}).get("schemas", {}) if document.ok else {}
-    cijob = next((schema for name, schema in schemas.items() if name.endswith(".CiJob")), None)
-    return descriptions(cijob["properties"][field]) if cijob else {}
+    return next((schema["properties"] for name, schema in schemas.items() if name.endswith(".CiJob")), {})
 
 
 def descriptions(schema: dict[str, Any], path: str = "") -> dict[str, str]:
