@@ -76,7 +76,9 @@ class Api:
             auth_settings=["BearerToken"],
         )
         response = self._client.call_api(*request, _request_timeout=_SECONDS_PER_CALL)
-        return Answer(response.status, json.loads(response.response.data))
+        data = response.response.data
+        is_json = response.response.headers.get("Content-Type", "").startswith("application/json")
+        return Answer(response.status, json.loads(data) if is_json else {"message": data.decode(errors="replace")})
 
 
 @dataclass(frozen=True)
