@@ -271,7 +271,13 @@ _ENV = [
     ),
     _both("env with a bad name", "spec.env[0].name", say.SAY_VARIABLE, {"env": [{"name": "A=B", "value": "1"}]}),
     _both("env of the operator", "spec.env[0].name", say.SAY_RESERVED, {"env": [{"name": "CIJOB_UID", "value": "1"}]}),
-    _both("env twice", "spec.env", say.SAY_TWICE, {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}),
+    Bad(
+        what="env twice",
+        spec={"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+        at="spec.env",
+        server='spec.env[1]: Duplicate value: {"name":"A"}',
+        operator=say.SAY_TWICE,
+    ),
     _both(
         "in variables and in env",
         "spec.env",

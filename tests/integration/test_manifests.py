@@ -76,15 +76,16 @@ def test_what_lies_within_the_bounds_is_accepted(namespace: Namespace, spec: dic
     namespace.create(a_job(**spec)).wanted()
 
 
-def test_a_job_of_the_largest_size_is_accepted(namespace: Namespace) -> None:
+def test_a_job_of_the_largest_size_can_be_created_and_changed(namespace: Namespace) -> None:
     """The cost of the rules at run time stays inside the API server's limit."""
     full = a_job(
+        cancel="Graceful",
         script=["x" * 500] * 200,
         variables={f"VARIABLE_{index}": "x" * 490 for index in range(256)},
         env=[{"name": f"ENV_{index}", "value": "x" * 490} for index in range(256)],
         envFrom=[{"secretRef": {"name": f"secret-{index}"}} for index in range(32)],
     )
-    namespace.create(full).wanted()
+    namespace.patch(namespace.stored(full), {"spec": {"cancel": "Immediate"}}).wanted()
 
 
 def test_a_name_of_63_characters_is_accepted(namespace: Namespace) -> None:

@@ -8,12 +8,19 @@ from cijob.crdgen.rules import RULES
 from cijob.crdgen.schema import Schema, structural
 from cijob.models import DEFAULT_POOL, DEFAULT_WORKING_DIR, GROUP, KIND, PLURAL, VERSION, CiJobSpec, CiJobStatus
 
+
+def _keyed(key: str) -> Schema:
+    """A list whose items have a key: the API server refuses a second one, in linear time (a rule could not)."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
 _EXTRAS: dict[str, Schema] = {
     "spec.poolName": {"default": DEFAULT_POOL},
     "spec.workingDir": {"default": DEFAULT_WORKING_DIR},
     # Reads show a phase from the first moment on, without a write of the operator.
     "status": {"default": {"phase": "Pending"}},
-    "status.conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    "status.conditions": _keyed("type"),
+    "spec.env": _keyed("name"),
 }
 
 _COLUMNS = (
