@@ -1,0 +1,16 @@
+"""The shell files that run in a Pod's containers, as package data."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def read(name: str) -> str:
+    """The text of a launcher, such as `job.sh`.
+
+    Raises:
+        FileNotFoundError: there is none of that name.
+    """
+    return files(__name__).joinpath(name).read_text(encoding="utf-8")
