@@ -59,7 +59,7 @@ def _head(body: Mapping[str, Any]) -> dict[str, Any]:
         }
     except KeyError as error:
         raise InvalidSpec([f"metadata.{error.args[0]}: is missing"]) from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidSpec([f"metadata: is malformed ({error})"]) from None
 
 
