@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cijob import launcher, names, scripts
+from cijob.errors import InvalidSpec
 from cijob.models import Endpoint
 from cijob.quantities import parse_duration, parse_quantity
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Manifest = dict[str, Any]
 
 _AFTER_SCRIPT_SECONDS = 300
+#: The API server takes 256 KiB of annotations; some are left for others.
+_MOST_FILE_BYTES = 240 * 1024
 _MEMORY_RESERVE = 128 * 1024 * 1024
 _LAUNCHER, _DAEMON, _RUN, _WORKSPACE, _DOCKER_DATA, _DIND_TMP = (
     "launcher",
@@ -30,7 +33,11 @@ _LAUNCHER, _DAEMON, _RUN, _WORKSPACE, _DOCKER_DATA, _DIND_TMP = (
 
 
 def build_pod(job: CiJob, attempt: int, settings: Settings) -> Manifest:
-    """The Pod that runs an attempt of a CiJob (number from 1), ready to be POSTed."""
+    """The Pod that runs an attempt of a CiJob (number from 1), ready to be POSTed.
+
+    Raises:
+        InvalidSpec: its scripts do not fit into a Pod.
+    """
     docker = job.spec.docker.enabled
     files = _launcher_files(job)
     spec: Manifest = {
@@ -99,6 +106,13 @@ def _launcher_files(job: CiJob) -> dict[str, str]:
         files["script"] = scripts.script_file(job.spec.before_script or (), job.spec.script)
         if job.spec.after_script:
             files["after"] = scripts.after_file(job.spec.after_script)
+    size = sum(len(text.encode()) for text in files.values())
+    if size > _MOST_FILE_BYTES:
+        raise InvalidSpec(
+            [
+                f"spec.script: with its quotes escaped it takes {size} bytes, of {_MOST_FILE_BYTES} at most; put long texts into the image or a ConfigMap"
+            ]
+        )
     return files
 
 

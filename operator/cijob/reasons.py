@@ -94,5 +94,5 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.QUOTA_EXCEEDED: "The namespace's resource quota is used up; the job starts when there is room.",
     Reason.UNSCHEDULABLE: "No node has room for the job's Pod yet.",
     Reason.PULLING_IMAGE: "The image is being pulled.",
-    Reason.CONTAINER_STARTING: "The Pod's containers are being started.",
+    Reason.CONTAINER_STARTING: "The Pod's containers are being started; their images may have to be pulled first.",
 }

@@ -1,91 +1,217 @@
 #!/bin/sh
-# PID 1 of the job container: waits for the daemon, runs the script, then the after script, and reports. POSIX sh.
+# PID 1 of the job container: waits for the Docker daemon, runs the script, then the after script, and reports what
+# happened in the termination message. POSIX sh: dash, bash and BusyBox ash run it.
+#
+# Environment: CIJOB_DAEMON (1: wait for one), CIJOB_START_TIMEOUT (seconds of that wait), CIJOB_SHELL (Auto, bash, sh),
+# CIJOB_AFTER_TIMEOUT (seconds), CIJOB_GRACE (the Pod's grace period in seconds).
+# Every name here starts with cijob_: a variable that the user set too would reach the script with our value.
 set -u
-root=${CIJOB_ROOT:-/.cijob}
-log=${CIJOB_TERMINATION_LOG:-/dev/termination-log}
-part=daemon entry=0 signal= daemon=none mark= child=
+exec 2>&1 # one stream: what a command says on both stays in order in the log
 
-say() { printf 'cijob: %s\n' "$*" >&2; }
+cijob_root=${CIJOB_ROOT:-/.cijob}
+cijob_log=${CIJOB_TERMINATION_LOG:-/dev/termination-log}
+cijob_cgroup=${CIJOB_CGROUP:-/sys/fs/cgroup}
+cijob_grace=${CIJOB_GRACE:-60}
+cijob_phase=daemon cijob_part=daemon cijob_entry=0 cijob_daemon=none cijob_mark=
+cijob_signal= cijob_woken= cijob_timer= cijob_pid=
 
-peak_memory() {
-    cat /sys/fs/cgroup/memory.peak 2>/dev/null || cat /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null || echo null
+say() { printf 'cijob: %s\n' "$*"; }
+
+# The first line of a file; nothing where it cannot be read.
+first_line() { { IFS= read -r cijob_line <"$1"; } 2>/dev/null || [ -n "${cijob_line:=}" ]; }
+
+# --- process groups -----------------------------------------------------------------------------------------------------
+
+cijob_monitor=$( (set -m && echo "$-") 2>/dev/null)
+case $cijob_monitor in
+*m*) cijob_groups=monitor ;;
+*)
+    # Without a terminal only bash has `set -m`. It is better than setsid: what dash and BusyBox start in the background
+    # ignores SIGINT, and so would all that the script starts.
+    if [ $# -eq 0 ] && bash -p -c : 2>/dev/null; then exec bash -p "$0" again; fi
+    cijob_groups=none
+    ! command -v setsid >/dev/null 2>&1 || cijob_groups=setsid
+    ;;
+esac
+
+start() { # start COMMAND...: in a process group of its own; its PID is in cijob_pid
+    case $cijob_groups in
+    monitor)
+        set -m
+        "$@" </dev/null &
+        set +m
+        ;;
+    setsid) setsid "$@" </dev/null & ;;
+    *) "$@" </dev/null & ;;
+    esac
+    cijob_pid=$!
 }
 
+signal_group() { # signal_group SIGNAL PID
+    if kill -s "$1" -- "-$2" 2>/dev/null; then return; fi
+    kill -s "$1" "$2" 2>/dev/null || :
+    # No group could be made: PID 1 can still reach everything in the container.
+    if [ "$cijob_groups" = none ] && [ $$ -eq 1 ]; then kill -s "$1" -- -1 2>/dev/null || :; fi
+}
+
+wait_for() { # wait_for PID: gives its exit code; a signal to us ends `wait` early, and its trap sets cijob_woken
+    cijob_code=0
+    wait "$1" 2>/dev/null || cijob_code=$?
+    while [ -n "$cijob_woken" ]; do
+        cijob_woken=
+        cijob_again=0
+        wait "$1" 2>/dev/null || cijob_again=$?
+        [ "$cijob_again" -eq 127 ] || cijob_code=$cijob_again # 127: it had been waited for
+    done
+    return "$cijob_code"
+}
+
+end_leftovers() { # end_leftovers PID: what the script left running in its group gets 2 s to end
+    cijob_tries=40
+    signal_group TERM "$1"
+    while [ "$cijob_tries" -gt 0 ] && kill -0 -- "-$1" 2>/dev/null; do
+        cijob_tries=$((cijob_tries - 1))
+        sleep 0.05 2>/dev/null || cijob_tries=0
+    done
+    kill -s KILL -- "-$1" 2>/dev/null || :
+}
+
+# --- signals ------------------------------------------------------------------------------------------------------------
+
+start_timer() { # start_timer SECONDS SIGNAL [SECONDS SIGNAL]...: sends us each signal after its seconds
+    cijob_saved=$cijob_pid
+    start sh -c 'to=$1; shift; while [ $# -gt 0 ]; do sleep "$1" && kill -s "$2" "$to" || exit; shift 2; done' \
+        cijob $$ "$@" >/dev/null
+    cijob_timer="$cijob_timer $cijob_pid"
+    cijob_pid=$cijob_saved
+}
+
+stop_timers() {
+    for cijob_one in $cijob_timer; do signal_group KILL "$cijob_one"; done
+    cijob_timer=
+}
+
+on_signal() { # on_signal SIGNAL
+    cijob_woken=1
+    case $cijob_phase in
+    script) signal_group "$1" "$cijob_pid" ;;
+    after) ! cancelled_at_once || signal_group TERM "$cijob_pid" ;;
+    esac
+    [ -z "$cijob_signal" ] || return 0
+    cijob_signal=$1
+    # The rest of the grace period belongs to the after script, and the last quarter to the Docker daemon.
+    start_timer $((cijob_grace / 2)) ALRM $((cijob_grace / 4)) USR1
+}
+
+on_script_limit() {
+    cijob_woken=1
+    [ "$cijob_phase" = script ] || return 0
+    say "the script was still running $((cijob_grace / 2)) s after SIG$cijob_signal: killed"
+    signal_group KILL "$cijob_pid"
+}
+
+on_after_limit() {
+    cijob_woken=1
+    [ "$cijob_phase" = after ] || return 0
+    say "afterScript took too long (it has ${CIJOB_AFTER_TIMEOUT:-300} s, less when the job is being stopped): killed"
+    signal_group KILL "$cijob_pid"
+}
+
+cancelled_at_once() { first_line "$cijob_root/launcher/cancel" && [ "$cijob_line" = Immediate ]; }
+
+# --- the parts ----------------------------------------------------------------------------------------------------------
+
 finish() { # finish CODE
-    [ -z "$mark" ] || [ "$(cat "$root/daemon/ready" 2>/dev/null)" = "$mark" ] || daemon=lost
-    quoted=null
-    [ -z "$signal" ] || quoted="\"$signal\""
-    printf '{"exitCode":%d,"part":"%s","entry":%d,"signal":%s,"daemon":"%s","peakMemory":%s}\n' \
-        "$1" "$part" "$entry" "$quoted" "$daemon" "$(peak_memory)" >"$log" 2>/dev/null || :
+    trap '' TERM INT ALRM USR1
+    stop_timers
+    if [ -n "$cijob_mark" ]; then
+        first_line "$cijob_root/daemon/ready" && [ "$cijob_line" = "$cijob_mark" ] || cijob_daemon=lost
+    fi
+    first_line "$cijob_cgroup/memory.peak" || first_line "$cijob_cgroup/memory/memory.max_usage_in_bytes" || :
+    case ${cijob_line:-x} in *[!0-9]*) cijob_line=null ;; esac
+    [ -z "$cijob_signal" ] || cijob_signal="\"$cijob_signal\""
+    { printf '{"exitCode":%d,"part":"%s","entry":%d,"signal":%s,"daemon":"%s","peakMemory":%s}\n' "$1" "$cijob_part" \
+        "$cijob_entry" "${cijob_signal:-null}" "$cijob_daemon" "$cijob_line" >"$cijob_log"; } 2>/dev/null || :
     exit "$1"
 }
 
-on_signal() { # on_signal NAME
-    signal=$1
-    [ -z "$child" ] || kill "-$1" -- "-$child" 2>/dev/null || kill "-$1" "$child" 2>/dev/null || :
-}
-
 wait_for_daemon() {
-    left=$((CIJOB_START_TIMEOUT * 20))
-    until [ -e "$root/daemon/ready" ]; do
-        [ -z "$signal" ] || finish 143
-        if [ "$left" -le 0 ]; then
-            say "the Docker daemon was not ready after $CIJOB_START_TIMEOUT s: see the log of the container dind"
-            daemon=timeout
+    cijob_total=$((${CIJOB_START_TIMEOUT:-60} * 20))
+    cijob_left=$cijob_total
+    until [ -e "$cijob_root/daemon/ready" ]; do
+        [ -z "$cijob_signal" ] || finish 143
+        if [ "$cijob_left" -le 0 ]; then
+            say "the Docker daemon was not ready after ${CIJOB_START_TIMEOUT:-60} s: see the log of the container dind"
+            cijob_daemon=timeout
             finish 125
         fi
-        if sleep 0.05 2>/dev/null; then left=$((left - 1)); else sleep 1; left=$((left - 20)); fi
+        [ $((cijob_total - cijob_left)) -ne 100 ] || say "waiting for the Docker daemon..."
+        if sleep 0.05 2>/dev/null; then
+            cijob_left=$((cijob_left - 1))
+        elif sleep 1 2>/dev/null; then # a userland without fractions
+            cijob_left=$((cijob_left - 20))
+        elif [ -z "$cijob_signal" ]; then
+            say "the image has no sleep command on its PATH ($PATH): add coreutils or BusyBox, or set docker.enabled: false"
+            finish 127
+        fi
     done
-    mark=$(cat "$root/daemon/ready")
-    daemon=ready
-}
-
-start() { # start COMMAND...: in a process group of its own, where possible
-    if command -v setsid >/dev/null 2>&1; then setsid "$@" </dev/null & else "$@" </dev/null & fi
-    child=$!
-}
-
-wait_for_child() { # gives its exit code, although signals end `wait` early
-    code=0
-    wait "$child" || code=$?
-    while kill -0 "$child" 2>/dev/null; do
-        code=0
-        wait "$child" || code=$?
-    done
-    kill -KILL -- "-$child" 2>/dev/null || :
-    child=
-    return "$code"
+    cijob_daemon=ready
+    first_line "$cijob_root/daemon/ready" && cijob_mark=$cijob_line
+    cijob_link=${CIJOB_SOCKET_LINK:-/var/run/docker.sock}
+    # For tools that know only Docker's own path. The image may forbid it, or have something there.
+    [ -e "$cijob_link" ] || ln -s "$cijob_root/daemon/docker.sock" "$cijob_link" 2>/dev/null || :
 }
 
 choose_shell() {
-    shell=sh
+    cijob_shell=sh
     case ${CIJOB_SHELL:-Auto} in
-    bash) shell=bash ;;
-    Auto) ! command -v bash >/dev/null 2>&1 || shell=bash ;;
+    bash) cijob_shell=bash ;;
+    Auto) ! bash -c : 2>/dev/null || cijob_shell=bash ;;
     esac
-    command -v "$shell" >/dev/null 2>&1 || { say "the image has no $shell: write shell: Auto, or use an image with $shell"; part=before; finish 127; }
+    command -v "$cijob_shell" >/dev/null 2>&1 && return
+    say "the image has no $cijob_shell: leave spec.shell out (or write shell: sh), or use an image with $cijob_shell"
+    finish 127
 }
 
-run_after() { # run_after CODE
-    [ -s "$root/launcher/after" ] || return 0
-    [ "$(cat "$root/launcher/cancel" 2>/dev/null)" != Immediate ] || return 0
-    status=failed
-    [ "$1" -ne 0 ] || status=success
-    [ -z "$signal" ] || status=canceled
-    CIJOB_STATUS=$status CIJOB_EXIT_CODE=$1
+run_script() { # gives its exit code
+    cijob_phase=script cijob_part=script cijob_result=0
+    start "$cijob_shell" "$cijob_root/launcher/prelude.sh" script
+    wait_for "$cijob_pid" || cijob_result=$?
+    cijob_phase=between
+    end_leftovers "$cijob_pid"
+    # The script may have written there: only what can be ours counts.
+    { read -r cijob_line cijob_number cijob_rest <"$cijob_root/run/entry"; } 2>/dev/null || return "$cijob_result"
+    case $cijob_line:$cijob_number:$cijob_rest in
+    before:[1-9]: | script:[1-9]: | before:[1-9][0-9]: | script:[1-9][0-9]: | before:[1-9][0-9][0-9]: | \
+        script:[1-9][0-9][0-9]: | before:[1-9][0-9][0-9][0-9]: | script:[1-9][0-9][0-9][0-9]:)
+        cijob_part=$cijob_line cijob_entry=$cijob_number
+        ;;
+    esac
+    return "$cijob_result"
+}
+
+run_after() { # run_after CODE: in a shell of its own, after every end; what it does changes nothing
+    [ -s "$cijob_root/launcher/after" ] || return 0
+    ! cancelled_at_once || return 0
+    CIJOB_STATUS=failed CIJOB_EXIT_CODE=$1
+    [ "$1" -ne 0 ] || CIJOB_STATUS=success
+    [ -z "$cijob_signal" ] || CIJOB_STATUS=canceled
     export CIJOB_STATUS CIJOB_EXIT_CODE
-    start "$shell" -c '. "$1"; . "$2"' cijob "$root/launcher/prelude.sh" "$root/launcher/after"
-    wait_for_child || say "the after script ended with $code; that does not change the job's outcome"
+    cijob_phase=after
+    start "$cijob_shell" "$cijob_root/launcher/prelude.sh" after
+    start_timer "${CIJOB_AFTER_TIMEOUT:-300}" USR1
+    wait_for "$cijob_pid" || say "afterScript ended with $cijob_code: that does not change the job's outcome"
+    cijob_phase=between
+    kill -s KILL -- "-$cijob_pid" 2>/dev/null || :
 }
 
 trap 'on_signal TERM' TERM
 trap 'on_signal INT' INT
-[ "${CIJOB_DAEMON:-0}" != 1 ] || wait_for_daemon
+trap on_script_limit ALRM
+trap on_after_limit USR1
 choose_shell
-part=script
-start "$shell" -c '. "$1"; . "$2"' cijob "$root/launcher/prelude.sh" "$root/launcher/script"
-result=0
-wait_for_child || result=$?
-read -r part entry <"$root/run/entry" 2>/dev/null || :
-run_after "$result"
-finish "$result"
+[ "${CIJOB_DAEMON:-0}" != 1 ] || wait_for_daemon
+cijob_result=0
+run_script || cijob_result=$?
+run_after "$cijob_result"
+finish "$cijob_result"

@@ -1,7 +1,21 @@
-# Runs in the job's shell before its script: one shell for all entries, which stops at the first failure.
-cijob_entry() {
-    printf '%s %s\n' "$1" "$2" >"${CIJOB_ROOT:-/.cijob}/run/entry"
-    printf '$ %s\n' "$3"
-}
+#!/bin/sh
+# The job's shell starts here, with the name of the file to run: `script` or `after`. The file's entries share this shell.
+
+cijob_entry() { # cijob_entry PART NUMBER LINES TEXT: says what comes, and leaves the text for `eval`
+    # >| and `command`: neither `set -C` nor a function of the script's may break this, nor a full disk the script.
+    command printf '%s %s\n' "$1" "$2" >|"${CIJOB_ROOT:-/.cijob}/run/entry" || :
+    cijob_text=$4
+    case $3 in
+    1) command printf '$ %s\n' "$4" || : ;;
+    *) command printf '$ %s # %s lines\n' "${4%%"
+"*}" "$3" || : ;;
+    esac
+} 2>/dev/null
+
+set -- "${CIJOB_ROOT:-/.cijob}/launcher/$1"
 set -e
-(set -o pipefail) 2>/dev/null && set -o pipefail
+# dash before 0.5.13 has no pipefail
+# shellcheck disable=SC3040
+if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi
+# The path stays where no variable of the script's can be: the positional parameters are gone once it runs.
+eval "shift; . '$1'"

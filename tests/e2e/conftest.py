@@ -1,0 +1,63 @@
+"""The development cluster with the operator installed by Helm, from the image that the Dockerfile makes.
+
+`make e2e` brings the cluster up and installs the operator; a run of pytest only checks that they are there.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.lab import Cluster, Jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+OPERATOR_NAMESPACE = "cijob-system"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests of this folder."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The running cluster."""
+    command = [sys.executable, str(ROOT / "tests" / "cluster"), "status", "--output=json"]
+    found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    if found.returncode != 0:
+        pytest.fail(f"no cluster: run `make e2e`, which brings it up ({found.stderr.strip()})")
+    status = json.loads(found.stdout)
+    there = Cluster(
+        kubectl=status["kubectl"],
+        helm=status["helm"],
+        kubeconfig=status["kubeconfig"],
+        registry=status.get("registry", ""),
+        registry_mirror=status.get("registry_mirror", ""),
+        audit_log=Path(status["audit_log"]) if status.get("audit_log") else None,
+    )
+    ready = there.run(
+        "rollout", "status", "deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}", "--timeout=120s", check=False
+    )
+    if ready.returncode != 0:
+        pytest.fail(f"the operator is not installed: run `make e2e` ({ready.stderr.strip()})")
+    return there
+
+
+@pytest.fixture(scope="module")
+def jobs(cluster: Cluster) -> Iterator[Jobs]:
+    """CiJobs in a namespace of the module's own."""
+    name = f"e2e-{uuid.uuid4().hex[:10]}"
+    cluster.run("create", "namespace", name)
+    yield Jobs(cluster, name)
+    cluster.run("delete", "namespace", name, "--wait=false")

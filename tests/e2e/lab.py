@@ -1,0 +1,143 @@
+"""What the e2e tests share: the cluster with the operator installed, and CiJobs as a user handles them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Object = dict[str, Any]
+T = TypeVar("T")
+
+#: Seconds that a job with apt-get in it may take on a slow machine.
+PATIENCE = 300
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The development cluster, driven with kubectl as a user does."""
+
+    kubectl: str
+    helm: str
+    kubeconfig: str
+    registry: str
+    registry_mirror: str
+    audit_log: Path | None
+
+    def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run kubectl."""
+        command = [self.kubectl, f"--kubeconfig={self.kubeconfig}", *arguments]
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=check, timeout=PATIENCE)
+
+    def get(self, *arguments: str) -> Object:
+        """Run kubectl get, as JSON; an empty map if there is no such object."""
+        answer = self.run("get", *arguments, "--output=json", "--ignore-not-found").stdout
+        return dict(json.loads(answer)) if answer.strip() else {}
+
+    def create(self, manifest: Object) -> Object:
+        """Create an object from a manifest."""
+        return dict(json.loads(self.run("create", "--filename=-", "--output=json", stdin=json.dumps(manifest)).stdout))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A CiJob in the cluster."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+
+    def status(self) -> Object:
+        """Its status now."""
+        return dict(self.cluster.get("cijob", self.name, f"--namespace={self.namespace}").get("status", {}))
+
+    def wait_for_phase(self, *phases: str, seconds: float = PATIENCE) -> Object:
+        """Wait until it is in one of the phases; gives the status."""
+        return wait_for(
+            lambda: status if (status := self.status()).get("phase") in phases else None,
+            seconds,
+            lambda: f"{self.name} to be {' or '.join(phases)}; it is {self.status()}",
+        )
+
+    def end(self, seconds: float = PATIENCE) -> Object:
+        """Wait for its end; gives the final status."""
+        return self.wait_for_phase("Succeeded", "Failed", "Cancelled", seconds=seconds)
+
+    def pod(self) -> Object:
+        """Its Pod; an empty map if there is none."""
+        items = self.cluster.get("pods", f"--namespace={self.namespace}", f"--selector=cijob.dev/job={self.name}")[
+            "items"
+        ]
+        return dict(items[0]) if items else {}
+
+    def log(self, container: str = "job") -> str:
+        """The whole log of a container."""
+        pod = self.pod()["metadata"]["name"]
+        return self.cluster.run("logs", f"--namespace={self.namespace}", pod, f"--container={container}").stdout
+
+    def wait_for_log(self, text: str, seconds: float = PATIENCE) -> None:
+        """Wait until the job has printed a text."""
+        wait_for(
+            lambda: text in self._log_so_far() or None, seconds, lambda: f"{text!r} in the log: {self._log_so_far()}"
+        )
+
+    def _log_so_far(self) -> str:
+        pod = self.pod()
+        if not pod:
+            return ""
+        arguments = [f"--namespace={self.namespace}", pod["metadata"]["name"], "--container=job"]
+        return self.cluster.run("logs", *arguments, check=False).stdout
+
+    def execute(self, container: str, *command: str) -> str:
+        """Run a command in a container of its Pod."""
+        pod = self.pod()["metadata"]["name"]
+        return self.cluster.run(
+            "exec", f"--namespace={self.namespace}", pod, f"--container={container}", "--", *command
+        ).stdout
+
+    def cancel(self, mode: str) -> None:
+        """Set spec.cancel, as a user does."""
+        patch = json.dumps({"spec": {"cancel": mode}})
+        self.cluster.run(
+            "patch", "cijob", self.name, f"--namespace={self.namespace}", "--type=merge", f"--patch={patch}"
+        )
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Makes CiJobs in one namespace."""
+
+    cluster: Cluster
+    namespace: str
+
+    def start(self, name: str, **spec: Any) -> Job:  # noqa: ANN401  any field of a spec
+        """Create a CiJob with a generated name; the image is ubuntu's unless the spec says otherwise."""
+        return self.apply(
+            {
+                "apiVersion": "cijob.dev/v1alpha1",
+                "kind": "CiJob",
+                "metadata": {"generateName": f"{name}-"},
+                "spec": {"image": "ubuntu:25.10", **spec},
+            }
+        )
+
+    def apply(self, manifest: Object) -> Job:
+        """Create a CiJob from a manifest."""
+        manifest["metadata"]["namespace"] = self.namespace
+        return Job(self.cluster, self.namespace, self.cluster.create(manifest)["metadata"]["name"])
+
+
+def wait_for(condition: Callable[[], T | None], seconds: float, what: Callable[[], str]) -> T:
+    """Poll a condition until it gives something; AssertionError after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while (result := condition()) is None:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s in vain for {what()}")
+        time.sleep(0.2)  # between two looks at a condition
+    return result

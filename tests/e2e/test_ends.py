@@ -1,0 +1,198 @@
+"""However a job ends: its phase, reason, message and exit code, with the log still readable.
+
+The jobs that take long by their nature are all started first, and run at the same time.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.conftest import OPERATOR_NAMESPACE
+from tests.e2e.lab import wait_for
+
+if TYPE_CHECKING:
+    from tests.e2e.lab import Cluster, Job, Jobs
+
+UNIX = {"endpoint": "Unix"}
+CLIENT = "docker:29-cli"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slow(jobs: Jobs) -> dict[str, Job]:
+    """Jobs whose end takes the grace of two minutes."""
+    secret = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "token"}}}]
+    return {
+        "image": jobs.start("no-image", image="nobody/nothing:1", script=["true"], docker={"enabled": False}),
+        "secret": jobs.start("no-secret", env=secret, script=["true"], docker={"enabled": False}),
+    }
+
+
+def assert_end(job: Job, phase: str, reason: str, exit_code: int | None, message: str) -> None:
+    status = job.end()
+    assert (status["phase"], status["reason"], status.get("exitCode")) == (phase, reason, exit_code), status
+    assert re.search(message, status["message"]), status["message"]
+    assert "completionTime" in status
+
+
+@pytest.mark.parametrize(("mode", "after"), [("Graceful", True), ("Immediate", False)])
+def test_cancel_ends_a_running_job(jobs: Jobs, mode: str, *, after: bool) -> None:
+    job = jobs.start(
+        "cancel", docker=UNIX, script=["echo started", "sleep 600"], afterScript=["echo after: $CIJOB_STATUS"]
+    )
+    job.wait_for_log("\nstarted")
+    job.cancel(mode)
+    job.cancel(mode)
+    assert_end(job, "Cancelled", "Cancelled", 143, "cancelled")
+    assert ("\nafter: canceled" in job.log()) is after
+    assert {condition["type"] for condition in job.status()["conditions"]} == {"Cancelled", "Failed", "Finished"}
+
+
+def test_a_script_that_exits_with_0_on_sigterm_is_cancelled_all_the_same(jobs: Jobs) -> None:
+    script = "trap 'echo handled; exit 0' TERM; echo started; while :; do sleep 0.1; done"
+    job = jobs.start("trap", docker={"enabled": False}, script=[script])
+    job.wait_for_log("\nstarted")
+    job.cancel("Graceful")
+    assert_end(job, "Cancelled", "Cancelled", 0, "cancelled")
+    assert "handled" in job.log()
+
+
+def test_the_timeout_holds_with_the_operator_stopped(cluster: Cluster, jobs: Jobs) -> None:
+    job = jobs.start("timeout", docker=UNIX, timeout="12s", script=["echo started", "sleep 600"])
+    job.wait_for_phase("Running")
+    scale = ("scale", "deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
+    cluster.run(*scale, "--replicas=0")
+    try:
+        wait_for(
+            lambda: job.pod()["status"]["phase"] == "Failed" or None, 60, lambda: f"the kubelet to end {job.pod()}"
+        )
+        assert job.status()["phase"] == "Running"
+    finally:
+        cluster.run(*scale, "--replicas=1")
+    assert_end(job, "Failed", "DeadlineExceeded", 143, "within its timeout.*12 s")
+    assert "started" in job.log()
+
+
+def test_a_job_out_of_memory(jobs: Jobs) -> None:
+    limits = {"limits": {"memory": "64Mi"}}
+    job = jobs.start("oom", docker={"enabled": False}, resources=limits, script=["echo started", "tail /dev/zero"])
+    assert_end(job, "Failed", "OOMKilled", 137, "out of memory: raise spec.resources.limits.memory")
+    assert "started" in job.log()
+
+
+def test_a_daemon_that_dies_ends_the_job_at_once(jobs: Jobs) -> None:
+    job = jobs.start("daemon", image=CLIENT, docker=UNIX, script=["docker version", "echo started", "sleep 600"])
+    job.wait_for_log("\nstarted")
+    job.execute("dind", "pkill", "-KILL", "-x", "dockerd")
+    assert_end(job, "Failed", "DaemonLost", 143, "daemon died while the job ran")
+    assert "started" in job.log()
+
+
+def test_a_daemon_that_never_answers_is_not_the_scripts_fault(jobs: Jobs) -> None:
+    # A disk of 1 KiB: dockerd cannot even begin.
+    job = jobs.start(
+        "never",
+        image=CLIENT,
+        docker={"resources": {"limits": {"memory": "8Mi"}, "requests": {"memory": "8Mi"}}, "startTimeout": "20s"},
+        script=["true"],
+    )
+    status = job.end()
+    assert status["phase"] == "Failed"
+    assert status["reason"] in {"DaemonNotReady", "DaemonLost", "DaemonOOMKilled"}, status
+
+
+def test_an_image_without_a_shell_and_a_script(jobs: Jobs) -> None:
+    job = jobs.start("no-shell", command=["/no/such/program"], docker={"enabled": False})
+    assert_end(job, "Failed", "StartError", 128, "could not be started.*no such file")
+
+
+def test_an_image_name_that_is_none(jobs: Jobs) -> None:
+    job = jobs.start("bad-image", image="Not:A:Name", docker={"enabled": False}, script=["true"])
+    assert_end(job, "Failed", "ImageInvalid", None, "not a valid image name")
+
+
+def test_a_pod_deleted_by_hand(cluster: Cluster, jobs: Jobs) -> None:
+    job = jobs.start("deleted", docker={"enabled": False}, script=["echo started", "sleep 600"])
+    job.wait_for_log("\nstarted")
+    cluster.run("delete", "pod", job.pod()["metadata"]["name"], f"--namespace={jobs.namespace}", "--wait=false")
+    status = job.end()
+    assert (status["phase"], status["reason"]) == ("Failed", "PodDeleted"), status
+    assert job.pod() == {}, "it was not created again"
+
+
+def test_a_namespace_that_forbids_privileged_pods(cluster: Cluster, jobs: Jobs) -> None:
+    name = f"{jobs.namespace}-restricted"
+    cluster.run("create", "namespace", name)
+    cluster.run("label", "namespace", name, "pod-security.kubernetes.io/enforce=baseline")
+    try:
+        job = type(jobs)(cluster, name).start("forbidden", script=["true"])
+        assert_end(
+            job, "Failed", "PodRejected", None, "label the namespace pod-security.kubernetes.io/enforce=privileged"
+        )
+    finally:
+        cluster.run("delete", "namespace", name, "--wait=false")
+
+
+def test_a_pod_of_somebody_else_under_the_name(cluster: Cluster, jobs: Jobs) -> None:
+    scale = ("scale", "deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
+    cluster.run(*scale, "--replicas=0")
+    cluster.run(
+        "wait",
+        "--for=delete",
+        "pod",
+        f"--namespace={OPERATOR_NAMESPACE}",
+        "--selector=app.kubernetes.io/name=cijob",
+        "--timeout=60s",
+        check=False,
+    )
+    try:
+        job = jobs.start("conflict", docker={"enabled": False}, script=["true"])
+        uid = cluster.get("cijob", job.name, f"--namespace={jobs.namespace}")["metadata"]["uid"]
+        from cijob.names import pod_name  # noqa: PLC0415  only this test knows how Pods are named
+
+        name = pod_name(job.name, uid, 1)
+        cluster.run(
+            "run", name, f"--namespace={jobs.namespace}", "--image=busybox:stable", "--command", "--", "sleep", "600"
+        )
+    finally:
+        cluster.run(*scale, "--replicas=1")
+    assert_end(job, "Failed", "PodNameConflict", None, "not of this CiJob")
+    cluster.run("delete", "pod", name, f"--namespace={jobs.namespace}", "--wait=false")
+
+
+def test_a_deleted_cijob_leaves_nothing(cluster: Cluster, jobs: Jobs) -> None:
+    job = jobs.start("gone", docker=UNIX, script=["echo started", "sleep 600"])
+    job.wait_for_log("\nstarted")
+    cluster.run("delete", "cijob", job.name, f"--namespace={jobs.namespace}")
+    wait_for(lambda: job.pod() == {} or None, 90, lambda: f"{job.pod()} to go")
+
+
+def test_the_time_to_live_deletes_a_finished_job(cluster: Cluster, jobs: Jobs) -> None:
+    job = jobs.start("ttl", docker={"enabled": False}, ttlSecondsAfterFinished=2, script=["true"])
+    wait_for(
+        lambda: cluster.get("cijob", job.name, f"--namespace={jobs.namespace}") == {} or None,
+        60,
+        lambda: f"{job.name} to go",
+    )
+    wait_for(lambda: job.pod() == {} or None, 60, lambda: f"{job.pod()} to go")
+
+
+def test_a_missing_image_is_the_verdict_after_two_minutes(slow: dict[str, Job]) -> None:
+    assert_end(slow["image"], "Failed", "ImagePullFailed", None, "could not be pulled.*nobody/nothing:1")
+    assert grace_of(slow["image"]) >= 115
+
+
+def test_a_missing_secret_is_the_verdict_after_two_minutes(slow: dict[str, Job]) -> None:
+    assert_end(slow["secret"], "Failed", "ConfigError", None, 'secret "absent" not found')
+    assert grace_of(slow["secret"]) >= 115
+
+
+def grace_of(job: Job) -> float:
+    """Seconds from the start of the Pod to the verdict."""
+    status = job.status()
+    return (
+        datetime.fromisoformat(status["completionTime"]) - datetime.fromisoformat(status["startTime"])
+    ).total_seconds()

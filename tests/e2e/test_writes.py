@@ -1,0 +1,54 @@
+"""The write table of docs/architecture.md, counted in the API server's audit log."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.lab import wait_for
+
+if TYPE_CHECKING:
+    from tests.e2e.lab import Cluster, Job, Jobs
+
+USER = "system:serviceaccount:cijob-system:cijob"
+
+
+def requests(cluster: Cluster, job: Job) -> Counter[str]:
+    """What the operator asked of the API server about a job's own objects: verb and resource, with how often."""
+    assert cluster.audit_log is not None
+    counts: Counter[str] = Counter()
+    for line in cluster.audit_log.read_text().splitlines():
+        event = json.loads(line)
+        reference = event.get("objectRef", {})
+        if (
+            event["user"]["username"] != USER
+            or reference.get("namespace") != job.namespace
+            or event["verb"] in {"watch", "list"}
+        ):
+            continue
+        resource = reference["resource"] + (f"/{reference['subresource']}" if "subresource" in reference else "")
+        counts[f"{event['verb']} {resource}"] += 1
+    return counts
+
+
+@pytest.mark.parametrize("endpoint", ["TCP", "Unix"])
+def test_a_job_costs_its_writes_one_event_and_no_read(cluster: Cluster, jobs: Jobs, endpoint: str) -> None:
+    if cluster.audit_log is None:
+        pytest.skip("the cluster keeps no audit log")
+    own = type(jobs)(cluster, f"{jobs.namespace}-{endpoint.lower()}")
+    cluster.run("create", "namespace", own.namespace)
+    wait_for(
+        lambda: cluster.get("serviceaccount", "default", f"--namespace={own.namespace}") or None,
+        30,
+        lambda: "the service account",
+    )
+    job = own.start("writes", docker={"endpoint": endpoint}, script=["sleep 3"])
+    assert job.end()["phase"] == "Succeeded"
+    expected = Counter({"create pods": 1, "patch cijobs/status": 2, "create events": 1})
+    wait_for(lambda: requests(cluster, job)["create events"] or None, 10, lambda: "the Event")
+    wait_for(lambda: job.pod()["status"]["phase"] == "Succeeded" or None, 30, lambda: "the Pod's own end")
+    assert requests(cluster, job) == expected
+    cluster.run("delete", "namespace", own.namespace, "--wait=false")
