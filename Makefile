@@ -1,0 +1,58 @@
+# Every target sets up what it needs; nothing has to be prepared but make itself (scripts/bootstrap installs even that).
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format unit chart-test integration e2e bench cluster-up cluster-down crds image install lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## From a bare machine to a finished CiJob with its log on the screen
+	@scripts/demo
+
+test: ## Everything: lint, unit, integration and end-to-end tests
+	@scripts/test
+
+lint: ## Formatting, ruff, mypy, import layers, shellcheck, fresh CRDs
+	@scripts/run scripts/lint
+
+format: ## Repair what ruff can repair
+	@scripts/run ruff format .
+	@scripts/run ruff check --fix .
+
+unit: ## Unit tests (no cluster; the chart's need Helm, which is built if missing)
+	@scripts/run pytest tests/unit --numprocesses auto
+
+chart-test: ## The unit tests of the Helm chart only
+	@scripts/run pytest tests/unit/chart
+
+integration: cluster-up ## Tests against a real API server, without the operator
+	@scripts/run scripts/stop-operator
+	@scripts/run pytest tests/integration
+
+e2e: install ## Tests of everything together, on the development cluster
+	@scripts/run pytest tests/e2e
+
+bench: install ## Measure start and verdict times on the development cluster
+	@scripts/run pytest tests/bench --capture=no
+
+cluster-up: ## Bring up the development cluster, or repair it
+	@scripts/bootstrap
+	@python3 tests/cluster up
+
+cluster-down: ## Take the development cluster away (caches stay)
+	@python3 tests/cluster down
+
+crds: ## Write crds/ and the chart's copy from the models
+	@scripts/run python -m cijob.crdgen --write
+
+image: cluster-up ## Build the operator's image with the development cluster's builder, as cijob/operator:dev
+	@python3 tests/cluster build-image --tag cijob/operator:dev .
+
+install: cluster-up ## Build the operator and install its chart into the development cluster
+	@scripts/install
+
+lock: ## Write the locks anew after a change of dependencies in pyproject.toml
+	@scripts/run scripts/lock
+
+clean: ## Remove what tools left in the work tree
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
