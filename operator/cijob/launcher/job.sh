@@ -12,8 +12,8 @@ cijob_root=${CIJOB_ROOT:-/.cijob}
 cijob_log=${CIJOB_TERMINATION_LOG:-/dev/termination-log}
 cijob_cgroup=${CIJOB_CGROUP:-/sys/fs/cgroup}
 cijob_grace=${CIJOB_GRACE:-60}
-cijob_phase=daemon cijob_part=daemon cijob_entry=0 cijob_daemon=none cijob_mark=
-cijob_signal= cijob_woken= cijob_timer= cijob_pid=
+cijob_phase=daemon cijob_part=daemon cijob_entry=0 cijob_daemon=none cijob_mark=''
+cijob_signal='' cijob_woken='' cijob_timer='' cijob_pid=''
 
 say() { printf 'cijob: %s\n' "$*"; }
 
@@ -22,8 +22,8 @@ first_line() { { IFS= read -r cijob_line <"$1"; } 2>/dev/null || [ -n "${cijob_l
 
 # --- process groups -----------------------------------------------------------------------------------------------------
 
-cijob_monitor=$( (set -m && echo "$-") 2>/dev/null)
-case $cijob_monitor in
+set -m 2>/dev/null
+case $- in
 *m*) cijob_groups=monitor ;;
 *)
     # Without a terminal only bash has `set -m`. It is better than setsid: what dash and BusyBox start in the background
@@ -33,6 +33,7 @@ case $cijob_monitor in
     ! command -v setsid >/dev/null 2>&1 || cijob_groups=setsid
     ;;
 esac
+set +m
 
 start() { # start COMMAND...: in a process group of its own; its PID is in cijob_pid
     case $cijob_groups in
@@ -80,6 +81,7 @@ end_leftovers() { # end_leftovers PID: what the script left running in its group
 
 start_timer() { # start_timer SECONDS SIGNAL [SECONDS SIGNAL]...: sends us each signal after its seconds
     cijob_saved=$cijob_pid
+    # shellcheck disable=SC2016 # the new shell expands it
     start sh -c 'to=$1; shift; while [ $# -gt 0 ]; do sleep "$1" && kill -s "$2" "$to" || exit; shift 2; done' \
         cijob $$ "$@" >/dev/null
     cijob_timer="$cijob_timer $cijob_pid"
@@ -91,6 +93,7 @@ stop_timers() {
     cijob_timer=
 }
 
+# shellcheck disable=SC2329 # the traps below call it, and the next two
 on_signal() { # on_signal SIGNAL
     cijob_woken=1
     case $cijob_phase in
@@ -103,6 +106,7 @@ on_signal() { # on_signal SIGNAL
     start_timer $((cijob_grace / 2)) ALRM $((cijob_grace / 4)) USR1
 }
 
+# shellcheck disable=SC2329
 on_script_limit() {
     cijob_woken=1
     [ "$cijob_phase" = script ] || return 0
@@ -110,6 +114,7 @@ on_script_limit() {
     signal_group KILL "$cijob_pid"
 }
 
+# shellcheck disable=SC2329
 on_after_limit() {
     cijob_woken=1
     [ "$cijob_phase" = after ] || return 0
@@ -163,30 +168,29 @@ wait_for_daemon() {
 }
 
 choose_shell() {
-    cijob_shell=sh
+    cijob_shell='sh'
     case ${CIJOB_SHELL:-Auto} in
     bash) cijob_shell=bash ;;
     Auto) ! bash -c : 2>/dev/null || cijob_shell=bash ;;
     esac
     command -v "$cijob_shell" >/dev/null 2>&1 && return
+    cijob_part=script
     say "the image has no $cijob_shell: leave spec.shell out (or write shell: sh), or use an image with $cijob_shell"
     finish 127
 }
 
 run_script() { # gives its exit code
+    [ -z "$cijob_signal" ] || finish 143
     cijob_phase=script cijob_part=script cijob_result=0
     start "$cijob_shell" "$cijob_root/launcher/prelude.sh" script
+    [ -z "$cijob_signal" ] || signal_group "$cijob_signal" "$cijob_pid" # it came while we started
     wait_for "$cijob_pid" || cijob_result=$?
     cijob_phase=between
     end_leftovers "$cijob_pid"
     # The script may have written there: only what can be ours counts.
-    { read -r cijob_line cijob_number cijob_rest <"$cijob_root/run/entry"; } 2>/dev/null || return "$cijob_result"
-    case $cijob_line:$cijob_number:$cijob_rest in
-    before:[1-9]: | script:[1-9]: | before:[1-9][0-9]: | script:[1-9][0-9]: | before:[1-9][0-9][0-9]: | \
-        script:[1-9][0-9][0-9]: | before:[1-9][0-9][0-9][0-9]: | script:[1-9][0-9][0-9][0-9]:)
-        cijob_part=$cijob_line cijob_entry=$cijob_number
-        ;;
-    esac
+    { read -r cijob_line cijob_number <"$cijob_root/run/entry"; } 2>/dev/null || return "$cijob_result"
+    case $cijob_number in '' | 0* | *[!0-9]* | ??????*) return "$cijob_result" ;; esac
+    case $cijob_line in before | script) cijob_part=$cijob_line cijob_entry=$cijob_number ;; esac
     return "$cijob_result"
 }
 

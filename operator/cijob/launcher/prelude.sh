@@ -4,6 +4,7 @@
 cijob_entry() { # cijob_entry PART NUMBER LINES TEXT: says what comes, and leaves the text for `eval`
     # >| and `command`: neither `set -C` nor a function of the script's may break this, nor a full disk the script.
     command printf '%s %s\n' "$1" "$2" >|"${CIJOB_ROOT:-/.cijob}/run/entry" || :
+    # shellcheck disable=SC2034 # the script's own lines read it
     cijob_text=$4
     case $3 in
     1) command printf '$ %s\n' "$4" || : ;;
@@ -12,10 +13,10 @@ cijob_entry() { # cijob_entry PART NUMBER LINES TEXT: says what comes, and leave
     esac
 } 2>/dev/null
 
-set -- "${CIJOB_ROOT:-/.cijob}/launcher/$1"
+cijob_file=${CIJOB_ROOT:-/.cijob}/launcher/$1
+shift # the script's own $1, $2... are its own
 set -e
-# dash before 0.5.13 has no pipefail
-# shellcheck disable=SC3040
+# shellcheck disable=SC3040 # dash before 0.5.13 has no pipefail
 if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi
-# The path stays where no variable of the script's can be: the positional parameters are gone once it runs.
-eval "shift; . '$1'"
+# shellcheck source=/dev/null
+. "$cijob_file"
