@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import kopf
 import structlog
@@ -173,6 +173,8 @@ async def _watch_jobs(operator: Operator, stopping: asyncio.Event) -> None:
     """Kopf takes over the process's signals as it starts: we take them back, to end the work under way first."""
     await kopf.operator(
         registry=handlers.registry(operator.reconciler.jobs, operator.queue, lambda: _stop_on_signals(stopping)),
+        # kopf would make its identity out of the user's name, which a bare uid does not have.
+        identity=cast("Any", names.COMPONENT),
         standalone=True,
         clusterwide=not operator.settings.namespaces,
         namespaces=operator.settings.namespaces,
