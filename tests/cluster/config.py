@@ -1,0 +1,161 @@
+"""All names, addresses, ports and folders of one development cluster, derived from the number of its instance."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from tests.cluster.errors import ClusterError
+
+MAX_INSTANCE = 9
+MAX_NODES = 5
+CLUSTER_DOMAIN = "cluster.local"
+REGISTRY_PORT = 5000
+API_PORT = 6443
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """One node: its own network and mount namespace, containerd and kubelet.
+
+    Attributes:
+        name: name of the Node object.
+        address: address of the node on the cluster's bridge.
+        pods: the node's share of the Pod addresses.
+        interface: the host's end of the cable to the node.
+        folder: what goes at `down`: volumes, logs, configuration.
+        keep: what outlives `down`: containerd's images.
+    """
+
+    name: str
+    address: IPv4Address
+    pods: IPv4Network
+    interface: str
+    folder: Path
+    keep: Path
+
+    @property
+    def containerd_socket(self) -> Path:
+        return self.folder / "containerd.sock"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One cluster.
+
+    Attributes:
+        instance: 0 is the cluster of `make demo` and `make test`; others are separate clusters beside it.
+        state: folder of this instance on a real disk; holds `run` (ends with `down`) and `keep` (image stores).
+        cache: binaries and images, shared by all instances and never required.
+        nodes: the nodes, node1 first.
+    """
+
+    instance: int
+    state: Path
+    cache: Path
+    node_count: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"cijob-dev{self.instance}"
+
+    @property
+    def network(self) -> IPv4Network:
+        """Every address of the cluster lies in here: one rule covers all of it."""
+        return IPv4Network(f"10.{200 + self.instance}.0.0/16")
+
+    @property
+    def node_network(self) -> IPv4Network:
+        return IPv4Network((int(self.network.network_address), 24))
+
+    @property
+    def pod_network(self) -> IPv4Network:
+        return IPv4Network((int(self.network.network_address) + (64 << 8), 18))
+
+    @property
+    def service_network(self) -> IPv4Network:
+        return IPv4Network((int(self.network.network_address) + (128 << 8), 18))
+
+    @property
+    def host(self) -> IPv4Address:
+        """The machine's own address on the bridge: API server, registry and DNS listen there."""
+        return self.node_network.network_address + 1
+
+    @property
+    def bridge(self) -> str:
+        return f"cijob{self.instance}"
+
+    @property
+    def run(self) -> Path:
+        return self.state / "run"
+
+    @property
+    def keep(self) -> Path:
+        return self.state / "keep"
+
+    @property
+    def logs(self) -> Path:
+        return self.run / "log"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.logs / "audit.jsonl"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.run / "admin.kubeconfig"
+
+    @property
+    def api_url(self) -> str:
+        return f"https://{self.host}:{API_PORT}"
+
+    @property
+    def registry(self) -> str:
+        """The local registry as HOST:PORT."""
+        return f"{self.host}:{REGISTRY_PORT}"
+
+    @property
+    def registry_url(self) -> str:
+        return f"http://{self.registry}"
+
+    def local_port(self, number: int) -> int:
+        """A port on 127.0.0.1 for what only the machine itself needs, apart from those of the other instances."""
+        return 23000 + 100 * self.instance + number
+
+    @cached_property
+    def nodes(self) -> tuple[NodeConfig, ...]:
+        return tuple(self.node(number) for number in range(1, self.node_count + 1))
+
+    def node(self, number: int) -> NodeConfig:
+        """The node of that number, from 1."""
+        name = f"node{number}"
+        return NodeConfig(
+            name=name,
+            address=self.node_network.network_address + 10 + number,
+            pods=IPv4Network((int(self.pod_network.network_address) + (number << 8), 24)),
+            interface=f"{self.bridge}-{name}",
+            folder=self.run / name,
+            keep=self.keep / name,
+        )
+
+
+def cache_folder(environment: dict[str, str]) -> Path:
+    """Where built binaries and images are kept between runs and checkouts."""
+    base = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "cijob-dev"
+
+
+def load(instance: int, nodes: int = 1) -> Config:
+    """The configuration of one instance.
+
+    Raises:
+        ClusterError: a number out of range.
+    """
+    if not 0 <= instance <= MAX_INSTANCE:
+        raise ClusterError(f"there is no instance {instance}", f"Choose one from 0 to {MAX_INSTANCE}.")
+    if not 1 <= nodes <= MAX_NODES:
+        raise ClusterError(f"a cluster of {nodes} nodes is not possible", f"Choose from 1 to {MAX_NODES} nodes.")
+    environment = dict(os.environ)
+    state = Path(environment.get("CIJOB_DEV_STATE") or "/var/lib/cijob-dev")
+    return Config(instance, state / str(instance), cache_folder(environment), nodes)

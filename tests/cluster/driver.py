@@ -1,0 +1,69 @@
+"""What both kinds of development cluster can do."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a cluster, for people and as JSON for programs.
+
+    Attributes:
+        driver: `embedded` or `kind`.
+        ready: whether every component works.
+        kubeconfig: path of the administrator's kubeconfig.
+        registry_mirror: address of the local registry for dockerd's `--registry-mirror`; empty for none.
+        kubectl: path of kubectl.
+        helm: path of helm.
+        nodes: names of the nodes.
+        audit_log: path of the API server's audit log, JSON lines; empty for none.
+        components: each component's state in a word.
+    """
+
+    driver: str
+    ready: bool
+    kubeconfig: str
+    registry_mirror: str
+    kubectl: str
+    helm: str
+    nodes: list[str]
+    audit_log: str
+    components: dict[str, str]
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+class Driver(Protocol):
+    """A way to run a development cluster. Every method raises ClusterError with what to do about a failure."""
+
+    def up(self, nodes: int | None, images: list[str] | None) -> None:
+        """Bring the cluster up, or repair it.
+
+        Args:
+            nodes: how many nodes; None for as many as before, or one.
+            images: names of the stand-in images to provide; None for all.
+        """
+
+    def down(self, *, purge: bool) -> None:
+        """Take the cluster away; with `purge`, its image stores too."""
+
+    def status(self) -> Status:
+        """What runs."""
+
+    def kubeconfig(self) -> Path:
+        """Path of the administrator's kubeconfig."""
+
+    def load_image(self, image: str) -> str:
+        """Give an image to the cluster.
+
+        Args:
+            image: path of an archive, or the name of an image that `build-image` built.
+
+        Returns:
+            The name under which Pods use it.
+        """
+
+    def build_image(self, context: Path, dockerfile: Path, tag: str, arguments: list[str]) -> None:
+        """Build a Dockerfile, the result to be loaded by its tag."""

@@ -1,0 +1,272 @@
+"""The embedded driver: Kubernetes as plain processes on a Linux machine, as root, without Docker or an image registry."""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from tests.cluster import controlplane, network, node, packages, pki, registry
+from tests.cluster.api import Api
+from tests.cluster.cgroups import SYSTEM, Cgroups
+from tests.cluster.config import Config, NodeConfig
+from tests.cluster.driver import Status
+from tests.cluster.errors import ClusterError
+from tests.cluster.images import apt, loading, recipes, store
+from tests.cluster.images.build import Builder
+from tests.cluster.images.names import parse
+from tests.cluster.pki import Pki
+from tests.cluster.processes import Daemon, Supervisor
+from tests.cluster.progress import step, wait_until
+from tests.cluster.shell import succeeds, write
+from tests.cluster.toolchain import Toolchain
+
+
+class Embedded:
+    """One cluster of processes; see `driver.Driver` for what its methods promise."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = replace(config, node_count=remembered_nodes(config))
+        self.cgroups = Cgroups(config.name)
+        self.supervisor = Supervisor(config.run / "pids", config.logs, self.cgroups)
+        self.pki = Pki(config.run / "pki")
+        self.api = Api(config.api_url, self.pki)
+        self.tools = Toolchain(config.cache)
+
+    # --- up -----------------------------------------------------------------------------------------------------------
+
+    def up(self, nodes: int | None, images: list[str] | None) -> None:
+        require_root()
+        packages.ensure()
+        tools = self.tools.kubernetes()
+        self.tools.helm()
+        with self.locked():
+            self.resize(nodes)
+            self.prepare()
+            self.start_control_plane(tools)
+            self.start_nodes(tools)
+            self.provide_images(tools, images)
+            self.wait_for_cluster(tools)
+
+    def resize(self, nodes: int | None) -> None:
+        if nodes is not None and nodes < self.config.node_count:
+            raise ClusterError(f"the cluster has {self.config.node_count} nodes already", "Take it down first.")
+        self.config = replace(self.config, node_count=nodes or self.config.node_count)
+
+    def prepare(self) -> None:
+        """Everything that the processes need to be there before them."""
+        config = self.config
+        config.logs.mkdir(parents=True, exist_ok=True)
+        write(config.run / "cluster.json", json.dumps({"nodes": config.node_count}))
+        self.cgroups.create(SYSTEM, *(item.name for item in config.nodes))
+        with step("network, certificates and configuration"):
+            network.up(config)
+            self.pki.create(pki.identities(config))
+            controlplane.write_configuration(config, self.pki)
+            registry.write_mirrors(config)
+            for item in config.nodes:
+                node.write_configuration(config, item, self.pki)
+
+    def start_control_plane(self, tools: Path) -> None:
+        early = [registry.daemon(self.config), controlplane.etcd(self.config, program(tools))]
+        early += [node.holder(item, tools / "pause") for item in self.config.nodes]
+        self.start(early)
+        with step("registry, etcd and nodes' namespaces"):
+            self.wait(early)
+        for item in self.config.nodes:
+            node.prepare(self.config, item, self.supervisor)
+        self.start([controlplane.apiserver(self.config, program(tools), self.pki, self.api)])
+
+    def start_nodes(self, tools: Path) -> None:
+        """containerd starts while the API server does; the rest needs it."""
+        fresh = not (self.config.run / "was-ready").exists()
+        for item in self.config.nodes:
+            started = self.supervisor.start(node.containerd(item))
+            self.wait([node.containerd(item)])
+            if started and fresh:
+                forget_containers(item)
+        with step("API server"):
+            self.wait([controlplane.apiserver(self.config, program(tools), self.pki, self.api)])
+        self.start(self.late_daemons(tools))
+
+    def late_daemons(self, tools: Path) -> list[Daemon]:
+        """What needs the API server."""
+        kube = program(tools)
+        return [
+            controlplane.controllers(self.config, kube, self.pki),
+            controlplane.scheduler(self.config, kube),
+            controlplane.dns(self.config, kube),
+            *(node.kubelet(item, kube, self.api) for item in self.config.nodes),
+            *(node.proxy(item, kube) for item in self.config.nodes),
+        ]
+
+    def provide_images(self, tools: Path, images: list[str] | None) -> None:
+        wanted = recipes.all_recipes(tools / "pause")
+        if images is not None:
+            unknown = set(images) - {recipe.name for recipe in wanted}
+            if unknown:
+                names = ", ".join(recipe.name for recipe in wanted)
+                raise ClusterError(f"no stand-in image {', '.join(sorted(unknown))}", f"There are: {names}.")
+            wanted = [recipe for recipe in wanted if recipe.name in {*images, recipes.PAUSE_IMAGE}]
+        builder = Builder(self.config.cache, apt.read())
+        for recipe in wanted:
+            archive = builder.archive(recipe)
+            for name in (recipe.name, *recipe.aliases):
+                store.publish(self.config, archive, parse(name))
+
+    def wait_for_cluster(self, tools: Path) -> None:
+        for daemon in self.late_daemons(tools):
+            with step(daemon.name):
+                self.wait([daemon])
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        wait_until(
+            lambda: self.api.get(account) is not None, 30, "the default service account",
+            hint="Look at the controller manager's log, or take the cluster down and up again.",
+        )  # fmt: skip
+        (self.config.run / "was-ready").touch()
+
+    def start(self, daemons: list[Daemon]) -> None:
+        for daemon in daemons:
+            if self.supervisor.start(daemon):
+                print(f"  started {daemon.name}", file=sys.stderr, flush=True)
+
+    def wait(self, daemons: list[Daemon]) -> None:
+        for daemon in daemons:
+            self.supervisor.wait(daemon)
+
+    # --- down ---------------------------------------------------------------------------------------------------------
+
+    def down(self, *, purge: bool) -> None:
+        require_root()
+        with self.locked():
+            self.stop_nodes()
+            with step("end all processes"):
+                self.cgroups.kill()
+            with step("remove network, folders and cgroups"):
+                self.remove_traces()
+            if purge:
+                shutil.rmtree(self.config.keep, ignore_errors=True)
+
+    def stop_nodes(self) -> None:
+        for item in self.config.nodes:
+            with step(f"stop {item.name}"):
+                for daemon in ("kubelet", "kube-proxy"):
+                    self.supervisor.stop(f"{daemon}-{item.name}")
+                self.cgroups.kill(item.name)
+                if self.supervisor.record(f"containerd-{item.name}"):
+                    forget_containers(item)
+                    self.supervisor.stop(f"containerd-{item.name}")
+
+    def remove_traces(self) -> None:
+        network.down(self.config)
+        noted = self.config.run / "created-folders"
+        if noted.exists():
+            for folder in reversed(noted.read_text().splitlines()):
+                shutil.rmtree(folder, ignore_errors=True)
+        if self.config.run.exists():
+            shutil.rmtree(self.config.run)
+        self.cgroups.remove()
+
+    # --- questions and images -----------------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        tools = self.tools.kubernetes_if_built()
+        helm = self.tools.helm_if_built()
+        components = self.components(tools) if tools else {}
+        return Status(
+            driver="embedded",
+            ready=bool(components) and all(state == "ready" for state in components.values()),
+            kubeconfig=str(self.config.kubeconfig),
+            registry_mirror=self.config.registry_url,
+            kubectl=str(tools / "kubectl") if tools else "",
+            helm=str(helm or ""),
+            nodes=[item.name for item in self.config.nodes],
+            audit_log=str(self.config.audit_log),
+            components=components,
+        )
+
+    def components(self, tools: Path) -> dict[str, str]:
+        states = {}
+        if not self.config.run.exists():
+            return {}
+        for daemon in self.daemons(tools):
+            running = self.supervisor.record(daemon.name) is not None
+            states[daemon.name] = "ready" if running and daemon.ready() else "not ready" if running else "not running"
+        return states
+
+    def daemons(self, tools: Path) -> list[Daemon]:
+        """Every process of the cluster."""
+        return [
+            registry.daemon(self.config),
+            controlplane.etcd(self.config, program(tools)),
+            controlplane.apiserver(self.config, program(tools), self.pki, self.api),
+            *(node.holder(item, tools / "pause") for item in self.config.nodes),
+            *(node.containerd(item) for item in self.config.nodes),
+            *self.late_daemons(tools),
+        ]
+
+    def kubeconfig(self) -> Path:
+        if not self.config.kubeconfig.exists():
+            raise ClusterError("the cluster is down", "Run `python3 tests/cluster up`.")
+        return self.config.kubeconfig
+
+    def load_image(self, image: str) -> str:
+        self.kubeconfig()
+        return loading.load(self.config, image)
+
+    def build_image(self, context: Path, dockerfile: Path, tag: str, arguments: list[str]) -> None:
+        require_root()
+        packages.ensure()
+        self.kubeconfig()
+        loading.build(self.config, context, dockerfile, tag, arguments)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One `up` or `down` at a time; the kernel gives the lock back when its owner dies."""
+        self.config.state.mkdir(parents=True, exist_ok=True)
+        with (self.config.state / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                with step("wait for another `up` or `down` to finish"):
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def program(tools: Path) -> Path:
+    return tools / "cijob-kube"
+
+
+def remembered_nodes(config: Config) -> int:
+    """How many nodes the cluster that is up has."""
+    try:
+        nodes: int = json.loads((config.run / "cluster.json").read_text())["nodes"]
+    except (OSError, ValueError, KeyError):
+        return config.node_count
+    return max(nodes, config.node_count)
+
+
+def forget_containers(item: NodeConfig) -> None:
+    """Remove containerd's records of containers that are dead; its images stay."""
+
+    def forgotten() -> bool:
+        left = []
+        for kind, options in (("tasks", ["--force"]), ("containers", [])):
+            left = store.ctr(item, kind, "ls", "--quiet").split()
+            if left:  # containerd may be removing the same ones at this moment
+                succeeds([*store.ctr_words(item), kind, "rm", *options, *left])
+        return not left
+
+    wait_until(forgotten, 30, f"containerd of {item.name} to forget its containers", hint="Run `down --purge`.")
+
+
+def require_root() -> None:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise ClusterError(
+            "the embedded cluster needs root on Linux: it makes network namespaces and mounts",
+            "Run it as root, or start a Docker engine and use `--driver kind`.",
+        )

@@ -1,0 +1,105 @@
+"""Makes the stand-in images and keeps them as archives, each under a hash of all that went into it."""
+
+import hashlib
+import json
+import platform
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.cluster.errors import ClusterError
+from tests.cluster.images import oci
+from tests.cluster.images.apt import Apt
+from tests.cluster.images.recipes import Recipe, Rootfs
+from tests.cluster.progress import step
+from tests.cluster.shell import run
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+FORMAT = 2  # to be raised when archives of the same recipe are written in another way
+MMDEBSTRAP_HINT = (
+    "Look at the messages above; `up` again tries once more. A full disk and an unreachable mirror are usual."
+)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An image as a file.
+
+    Attributes:
+        path: the OCI archive.
+        digest: of its manifest.
+    """
+
+    path: Path
+    digest: str
+
+
+class Builder:
+    """Makes archives in a cache folder that may be emptied at any time."""
+
+    def __init__(self, cache: Path, apt: Apt) -> None:
+        self.folder = cache / "images"
+        self.apt = apt
+
+    def archive(self, recipe: Recipe) -> Archive:
+        """The archive of an image, made unless the cache has it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        stem = recipe.name.replace("/", "_").replace(":", "_")
+        path = self.folder / f"{stem}-{self.key(recipe)}.tar"
+        noted = path.with_suffix(".digest")
+        if not (path.exists() and noted.exists()):
+            with step(f"make the image {recipe.name}"):
+                for outdated in self.folder.glob(f"{stem}-*"):
+                    outdated.unlink()
+                noted.write_text(self.write(recipe, path))
+        return Archive(path, noted.read_text())
+
+    def key(self, recipe: Recipe) -> str:
+        """Changes with anything that goes into the image."""
+        content = json.dumps([FORMAT, asdict(recipe), asdict(self.apt)], sort_keys=True, default=hash_bytes)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def write(self, recipe: Recipe, path: Path) -> str:
+        with tempfile.TemporaryDirectory(dir=self.folder) as work:
+            layers = []
+            if recipe.rootfs:
+                layers.append(oci.zstd_layer(self.rootfs(recipe.rootfs)))
+            if recipe.files:
+                layers.append(oci.files_layer(recipe.files, Path(work) / "files.tar.gz"))
+            return oci.write_archive(path, architecture(), recipe.settings, layers)
+
+    def rootfs(self, rootfs: Rootfs) -> Path:
+        """A root file system, packed; shared by the images that need the same one."""
+        content = json.dumps([asdict(rootfs), asdict(self.apt)], sort_keys=True)
+        path = self.folder / f"rootfs-{rootfs.suite}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.tar.zst"
+        if not path.exists():
+            new = path.with_name(f"new-{path.name}")
+            self.mmdebstrap(rootfs, new)
+            new.rename(path)
+        return path
+
+    def mmdebstrap(self, rootfs: Rootfs, path: Path) -> None:
+        # testing's lists expire within a week, and a mirror may lag behind
+        options = ('Acquire::Check-Valid-Until "false";', *self.apt.options)
+        run(
+            ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(rootfs.packages)}"]
+            + [f"--aptopt={option.rstrip(';')}" for option in options]
+            + [rootfs.suite, path, f"deb {self.apt.mirror} {rootfs.suite} main"],
+            env={"TMPDIR": str(self.folder)},  # /tmp may be in memory
+            seconds=1800,
+            hint=MMDEBSTRAP_HINT,
+        )
+
+
+def hash_bytes(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError(f"no hash for {type(value)}")
+    return hashlib.sha256(value).hexdigest()
+
+
+def architecture() -> str:
+    """The machine's architecture in the words of images."""
+    machine = platform.machine()
+    if machine not in ARCHITECTURES:
+        raise ClusterError(f"no stand-in images for {machine}", f"Use one of {', '.join(ARCHITECTURES)}.")
+    return ARCHITECTURES[machine]

@@ -1,0 +1,126 @@
+"""The stand-in images: what is in each. The README of tests/cluster says why they stand in, and for what."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.images.oci import File, Settings
+
+FILES = Path(__file__).with_name("files")
+BUSYBOX = Path("/bin/busybox")
+PAUSE_IMAGE = "cijob-dev/pause:1"
+
+
+@dataclass(frozen=True)
+class Rootfs:
+    """A root file system of Debian packages.
+
+    Attributes:
+        suite: release of Debian.
+        packages: on top of the smallest system that has apt.
+    """
+
+    suite: str
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One image.
+
+    Attributes:
+        name: as Pods write it.
+        settings: entry point and the like.
+        files: on top of the root file system.
+        rootfs: the layer below; None for an image of a few files.
+        aliases: further names of the same image.
+    """
+
+    name: str
+    settings: Settings
+    files: tuple[File, ...] = ()
+    rootfs: Rootfs | None = None
+    aliases: tuple[str, ...] = ()
+
+
+DEBIAN = Rootfs("trixie", ("ca-certificates",))
+PYTHON = Rootfs("trixie", ("ca-certificates", "python3", "python3-pip", "python3-venv"))
+CLIENT = Rootfs("trixie", ("ca-certificates", "docker-cli", "git"))
+# forky is the first release of Debian with Docker 28.5; Docker 29 is in none
+DOCKER = Rootfs(
+    "forky",
+    (
+        "ca-certificates", "docker-buildx", "docker-cli", "docker-compose", "docker.io", "git", "iproute2", "iptables",
+        "procps", "tini", "util-linux",
+    ),
+)  # fmt: skip
+
+
+def all_recipes(pause: Path) -> list[Recipe]:
+    """Every stand-in image.
+
+    Args:
+        pause: the program that was built for the nodes.
+    """
+    applets = busybox_files()
+    return [
+        Recipe(PAUSE_IMAGE, Settings(("/pause",)), (File("/pause", pause.read_bytes()),)),
+        Recipe("busybox:stable", Settings(command=("sh",)), applets),
+        Recipe("ailhan/web-debug:latest", Settings(command=("sh",), folder="/app"), (*applets, *web_debug("passing"))),
+        Recipe("ailhan/web-debug:failing", Settings(command=("sh",), folder="/app"), (*applets, *web_debug("failing"))),
+        Recipe("ubuntu:25.10", Settings(command=("/bin/bash",)), rootfs=DEBIAN),
+        Recipe("docker:29-dind", docker_settings(), docker_files(), DOCKER, ("docker:29-cli",)),
+        Recipe("cimg/base:current", Settings(command=("/bin/bash",), user="3434:3434"), home_files(), CLIENT),
+        Recipe("python:3-slim", Settings(command=("python3",)), python_files(), PYTHON),
+    ]
+
+
+def docker_settings() -> Settings:
+    return Settings(("dockerd-entrypoint.sh",), env=("DOCKER_TLS_CERTDIR=/certs",))
+
+
+def docker_files() -> tuple[File, ...]:
+    """The entry points, which Debian's packages do not have."""
+    return (script("dockerd-entrypoint.sh"), script("dind"))
+
+
+def home_files() -> tuple[File, ...]:
+    """A home for the image's ordinary user."""
+    return (File("/home/circleci", mode=0o777),)
+
+
+def script(name: str) -> File:
+    return File(f"/usr/local/bin/{name}", (FILES / name).read_bytes())
+
+
+def web_debug(outcome: str) -> tuple[File, ...]:
+    """The application image of the mission's pipeline: all that the pipeline asks of it is its test run."""
+    return (File("/app"), File("/app/runtests.sh", (FILES / f"runtests-{outcome}.sh").read_bytes()))
+
+
+def python_files() -> tuple[File, ...]:
+    """The names under which the official image has Python; and pip installs where it is told, as there."""
+    return (
+        File("/usr/local/bin/python", target="/usr/bin/python3"),
+        File("/usr/local/bin/python3", target="/usr/bin/python3"),
+        File("/etc/pip.conf", b"[global]\nbreak-system-packages = true\n", mode=0o644),
+    )
+
+
+def busybox_files() -> tuple[File, ...]:
+    """A whole small system: Debian's static busybox under the name of each of its applets."""
+    listed = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    applets = sorted(set(listed) - {"busybox"})
+    return (
+        File("/bin"),
+        File("/etc"),
+        File("/root", mode=0o700),
+        File("/tmp", mode=0o1777),  # noqa: S108 - a folder of the image, not of this machine
+        File("/usr"),
+        File("/usr/bin"),
+        File("/bin/busybox", BUSYBOX.read_bytes()),
+        *(File(f"/bin/{applet}", target="busybox") for applet in applets),
+        File("/usr/bin/env", target="/bin/busybox"),
+        File("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n", mode=0o644),
+        File("/etc/group", b"root:x:0:\nnogroup:x:65534:\n", mode=0o644),
+    )

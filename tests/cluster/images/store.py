@@ -1,0 +1,77 @@
+"""Brings images to where Pods find them: into the local registry, and onto the nodes ahead of time."""
+
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.cluster import registry
+from tests.cluster.config import Config, NodeConfig
+from tests.cluster.images.build import Archive
+from tests.cluster.images.names import Name
+from tests.cluster.progress import step
+from tests.cluster.shell import run
+
+OCI, DOCKER = "oci-archive", "docker-archive"
+
+
+def publish(config: Config, archive: Archive, name: Name) -> None:
+    """Push an archive into the local registry unless it is there, and pull it onto each node that lacks it."""
+    if registry_digest(config, name) != archive.digest:
+        with step(f"push {name} into the local registry"):
+            push(config, f"{OCI}:{archive.path}", name)
+    for node in config.nodes:
+        pull_if_missing(config, node, name, archive.digest)
+
+
+def push(config: Config, source: str, name: Name, inside: Sequence[str] = ()) -> None:
+    """Copy an image from anywhere skopeo reads it into the local registry.
+
+    Args:
+        config: the cluster.
+        source: the image in the words of skopeo.
+        name: its name in the registry.
+        inside: words of a command that runs skopeo, for a source that it has to mount.
+    """
+    target = f"docker://{config.registry}/{name.repository}:{name.tag}"
+    skopeo = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
+    run([*inside, *skopeo, source, target], seconds=900)
+
+
+def registry_digest(config: Config, name: Name) -> str | None:
+    """The digest of the image that the local registry has under this name."""
+    url = f"{config.registry_url}/v2/{name.repository}/manifests/{name.tag}"
+    request = urllib.request.Request(url, method="HEAD", headers={"Accept": registry.MANIFEST_TYPES})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as response:
+            digest: str | None = response.headers.get("Docker-Content-Digest")
+            return digest
+    except OSError:
+        return None
+
+
+def ctr_words(node: NodeConfig) -> list[str | Path]:
+    """The words before a command of containerd's own client, for a node's Pods' images and containers."""
+    return ["ctr", "--address", node.containerd_socket, "--namespace", "k8s.io"]
+
+
+def ctr(node: NodeConfig, *words: str | Path) -> str:
+    """Run containerd's own client against a node."""
+    return run([*ctr_words(node), *words], seconds=900)
+
+
+def node_digests(node: NodeConfig) -> dict[str, str]:
+    """The images of a node by name."""
+    lines = ctr(node, "images", "ls").splitlines()[1:]
+    return {fields[0]: fields[2] for fields in (line.split() for line in lines)}
+
+
+def pull_if_missing(config: Config, node: NodeConfig, name: Name, digest: str) -> None:
+    """Pull unless the node has just that image."""
+    if node_digests(node).get(str(name)) != digest:
+        with step(f"pull {name} onto {node.name}"):
+            pull(config, node, name)
+
+
+def pull(config: Config, node: NodeConfig, name: Name) -> None:
+    """Pull an image from the local registry onto a node."""
+    ctr(node, "images", "pull", "--hosts-dir", registry.hosts_folder(config), str(name))

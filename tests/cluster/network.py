@@ -1,0 +1,106 @@
+"""The machine's side of the network: a bridge that the nodes hang on, routes to the Pods, and a way out for them.
+
+All of it is found again by name, so that `down` can take it away whatever happened before.
+"""
+
+import json
+from pathlib import Path
+
+from tests.cluster.config import Config, NodeConfig
+from tests.cluster.errors import ClusterError
+from tests.cluster.shell import run, succeeds
+
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+def up(config: Config) -> None:
+    """Create what is missing of the bridge, the rules and the routes."""
+    if not succeeds(["ip", "link", "show", config.bridge]):
+        refuse_overlap(config)
+        run(["ip", "link", "add", config.bridge, "type", "bridge"])
+    run(["ip", "link", "set", config.bridge, "mtu", str(uplink_mtu()), "up"])
+    run(["ip", "address", "replace", f"{config.host}/{config.node_network.prefixlen}", "dev", config.bridge])
+    for table, chain, rule in rules(config):
+        if not succeeds(["iptables", "-w", "-t", table, "-C", chain, *rule]):
+            run(["iptables", "-w", "-t", table, "-I", chain, *rule])
+    enable_forwarding(config)
+
+
+def down(config: Config) -> None:
+    """Take away what `up` made; the nodes' ends are gone with their namespaces."""
+    if succeeds(["ip", "link", "show", config.bridge]):
+        run(["ip", "link", "delete", config.bridge])
+    for link in links(config):
+        run(["ip", "link", "delete", link])
+    for table, chain, rule in rules(config):
+        while succeeds(["iptables", "-w", "-t", table, "-C", chain, *rule]):
+            run(["iptables", "-w", "-t", table, "-D", chain, *rule])
+    restore_forwarding(config)
+
+
+def links(config: Config) -> list[str]:
+    """The cluster's interfaces that the machine has now."""
+    found = json.loads(run(["ip", "-json", "link", "show"]) or "[]")
+    names = [link["ifname"] for link in found]
+    return [name for name in names if name == config.bridge or name.startswith(f"{config.bridge}-")]
+
+
+def rules(config: Config) -> list[tuple[str, str, list[str]]]:
+    """The firewall's rules as (table, chain, rule): let the cluster's traffic through, hide it behind the machine."""
+    network, mark = str(config.network), ["-m", "comment", "--comment", config.name]
+    return [
+        ("nat", "POSTROUTING", ["-s", network, "!", "-d", network, *mark, "-j", "MASQUERADE"]),
+        ("filter", "FORWARD", ["-s", network, *mark, "-j", "ACCEPT"]),
+        ("filter", "FORWARD", ["-d", network, *mark, "-j", "ACCEPT"]),
+    ]
+
+
+def connect(config: Config, node: NodeConfig, holder: int) -> None:
+    """Lay a cable from the bridge into a node's network namespace, and give the node its address and routes."""
+    if node.interface not in links(config):
+        peer = f"{node.interface}p"
+        run(["ip", "link", "add", node.interface, "type", "veth", "peer", "name", peer, "netns", str(holder)])
+        run(["nsenter", f"--target={holder}", "--net", "ip", "link", "set", peer, "name", "eth0"])
+    run(["ip", "link", "set", node.interface, "master", config.bridge, "mtu", str(uplink_mtu()), "up"])
+    inside = ["nsenter", f"--target={holder}", "--net", "ip"]
+    run([*inside, "link", "set", "lo", "up"])
+    run([*inside, "address", "replace", f"{node.address}/{config.node_network.prefixlen}", "dev", "eth0"])
+    run([*inside, "link", "set", "eth0", "mtu", str(uplink_mtu()), "up"])
+    run([*inside, "route", "replace", "default", "via", str(config.host)])
+    run(["nsenter", f"--target={holder}", "--net", "sh", "-c", 'echo 1 > "$0"', FORWARDING])
+    run(["ip", "route", "replace", str(node.pods), "via", str(node.address), "dev", config.bridge])
+
+
+def uplink_mtu() -> int:
+    """The MTU of the interface with the default route; Pods must not send larger packets."""
+    routes = json.loads(run(["ip", "-json", "-4", "route", "show", "default"]) or "[]")
+    if not routes:
+        return 1500
+    link = json.loads(run(["ip", "-json", "link", "show", "dev", routes[0]["dev"]]))
+    return int(link[0]["mtu"])
+
+
+def refuse_overlap(config: Config) -> None:
+    """Stop where the machine already uses the cluster's addresses for something else."""
+    routes = run(["ip", "-4", "route", "show", "root", str(config.network)])
+    if routes.strip():
+        raise ClusterError(
+            f"this machine already has a route into {config.network}",
+            "Choose other addresses with `--instance N` (it is the second number of them, less 200).",
+            routes,
+        )
+
+
+def enable_forwarding(config: Config) -> None:
+    """Let the machine pass packets on, remembering what it did before."""
+    before = config.run / "ip_forward"
+    if not before.exists():
+        before.write_text(FORWARDING.read_text())
+    FORWARDING.write_text("1")
+
+
+def restore_forwarding(config: Config) -> None:
+    before = config.run / "ip_forward"
+    others = any(path != before for path in config.state.parent.glob("*/run/ip_forward"))
+    if before.exists() and not others:
+        FORWARDING.write_text(before.read_text())
