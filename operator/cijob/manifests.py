@@ -122,7 +122,7 @@ def _job_container(job: CiJob, attempt: int, settings: Settings) -> Manifest:
         "name": names.CONTAINER_JOB,
         "image": spec.image,
         "workingDir": spec.working_dir,
-        "env": _job_env(job, attempt),
+        "env": _job_env(job, attempt, settings),
         "resources": _resources(spec.resources, settings.job_requests),
         "terminationMessagePolicy": "File",
         "volumeMounts": [
@@ -146,7 +146,7 @@ def _job_container(job: CiJob, attempt: int, settings: Settings) -> Manifest:
     return container
 
 
-def _job_env(job: CiJob, attempt: int) -> list[Manifest]:
+def _job_env(job: CiJob, attempt: int, settings: Settings) -> list[Manifest]:
     """What the job sees: our defaults, then the user's, who wins where both name a variable; then what is ours alone."""
     spec = job.spec
     defaults = {"CI": "true"}
@@ -167,6 +167,7 @@ def _job_env(job: CiJob, attempt: int) -> list[Manifest]:
             "CIJOB_DAEMON": "1" if spec.docker.enabled else "0",
             "CIJOB_START_TIMEOUT": str(parse_duration(spec.docker.start_timeout)),
             "CIJOB_AFTER_TIMEOUT": str(_AFTER_SCRIPT_SECONDS),
+            "CIJOB_GRACE": str(settings.termination_grace_seconds),
         }
     variables = [{"name": name, "value": _literal(value)} for name, value in (spec.variables or {}).items()]
     env = [variable.model_dump(by_alias=True, exclude_none=True) for variable in spec.env or ()]
