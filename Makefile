@@ -44,8 +44,8 @@ cluster-down: ## Take the development cluster away (caches stay)
 crds: ## Write crds/ and the chart's copy from the models
 	@scripts/run python -m cijob.crdgen --write
 
-image: cluster-up ## Build the operator's image with the development cluster's builder, as cijob/operator:dev
-	@python3 tests/cluster build-image --tag cijob/operator:dev .
+image: cluster-up ## Build the operator's image and give it to the development cluster
+	@scripts/image
 
 install: cluster-up ## Build the operator and install its chart into the development cluster
 	@scripts/install
