@@ -3,8 +3,7 @@
 import http.client
 import json
 import ssl
-import urllib.error
-import urllib.request
+import urllib.parse
 from typing import Any
 
 from tests.cluster.pki import Pki
@@ -12,15 +11,24 @@ from tests.cluster.pki import Pki
 SECONDS = 5
 
 
-def answers(url: str, method: str = "GET", headers: dict[str, str] | None = None) -> bool:
-    """Whether an HTTP address answers with a success."""
-    request = urllib.request.Request(url, method=method, headers=headers or {})
+def ask(url: str, method: str = "GET", accept: str = "*/*") -> dict[str, str] | None:
+    """The headers of a successful answer of a plain HTTP address on this machine; None where there is none."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=SECONDS)  # goes through no proxy
     try:
-        # no proxy: these addresses are all on this machine
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=SECONDS):
-            return True
+        connection.request(method, parts.path or "/", headers={"Accept": accept})
+        response = connection.getresponse()
+        response.read()
+        return dict(response.getheaders()) if response.status == http.client.OK else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
+    finally:
+        connection.close()
+
+
+def answers(url: str) -> bool:
+    """Whether a plain HTTP address on this machine answers with a success."""
+    return ask(url) is not None
 
 
 class Api:
@@ -35,10 +43,15 @@ class Api:
         try:
             context = ssl.create_default_context(cafile=str(self.pki.authority))
             context.load_cert_chain(self.pki.certificate("admin"), self.pki.key("admin"))
-            handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-            with urllib.request.build_opener(*handlers).open(self.url + path, timeout=SECONDS) as response:
-                body: bytes = response.read()
-                return body
+            parts = urllib.parse.urlsplit(self.url)
+            connection = http.client.HTTPSConnection(parts.netloc, timeout=SECONDS, context=context)
+            try:
+                connection.request("GET", path)
+                response = connection.getresponse()
+                body = response.read()
+                return body if response.status == http.client.OK else None
+            finally:
+                connection.close()
         except (OSError, http.client.HTTPException):
             return None
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,7 +34,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--driver", choices=["auto", "embedded", "kind"], default="auto",
                      help="auto: kind where a Docker engine answers, else embedded")  # fmt: skip
     top.add_argument(
-        "--instance", type=int, default=0, help="number of a separate cluster beside the usual one, 0 to 9"
+        "--instance",
+        type=int,
+        default=os.environ.get("CIJOB_DEV_INSTANCE", "0"),
+        help="number of a separate cluster beside the usual one, 0 to 9 (default: $CIJOB_DEV_INSTANCE, or 0)",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="bring the cluster up, or repair it")
@@ -63,12 +67,11 @@ def choose_driver(arguments: argparse.Namespace) -> Driver:
 
 
 def dispatch(driver: Driver, arguments: argparse.Namespace) -> int:
-    match arguments.command:
+    """Do what the command says; returns the exit code."""
+    command: str = arguments.command
+    match command:
         case "up":
-            start = time.monotonic()
-            driver.up(arguments.nodes, arguments.images.split(",") if arguments.images else None)
-            print(f"cluster ready after {time.monotonic() - start:.1f} s; "
-                  f"export KUBECONFIG={driver.kubeconfig()}")  # fmt: skip
+            bring_up(driver, arguments)
         case "down":
             driver.down(purge=arguments.purge)
         case "status":
@@ -78,9 +81,16 @@ def dispatch(driver: Driver, arguments: argparse.Namespace) -> int:
         case "build-image":
             dockerfile = arguments.file or arguments.context / "Dockerfile"
             driver.build_image(arguments.context, dockerfile, arguments.tag, arguments.build_arg)
-        case "load-image":
+        case _:
             print(driver.load_image(arguments.image))
     return 0
+
+
+def bring_up(driver: Driver, arguments: argparse.Namespace) -> None:
+    """Bring the cluster up and say how long it took."""
+    start = time.monotonic()
+    driver.up(arguments.nodes, arguments.images.split(",") if arguments.images else None)
+    print(f"cluster ready after {time.monotonic() - start:.1f} s; export KUBECONFIG={driver.kubeconfig()}")
 
 
 def show(status: Status, output: str) -> int:

@@ -82,7 +82,7 @@ class Embedded:
         self.start([controlplane.apiserver(self.config, program(tools), self.pki, self.api)])
 
     def start_nodes(self, tools: Path) -> None:
-        """containerd starts while the API server does; the rest needs it."""
+        """Start containerd while the API server starts; the rest needs that."""
         fresh = not (self.config.run / "was-ready").exists()
         for item in self.config.nodes:
             started = self.supervisor.start(node.containerd(item))

@@ -67,7 +67,7 @@ class Kind:
             helm=str(self.tools.helm_if_built() or ""),
             nodes=nodes,
             audit_log="",
-            components={node: "ready" for node in nodes},
+            components=dict.fromkeys(nodes, "ready"),
         )
 
     def kubeconfig_path(self) -> Path:

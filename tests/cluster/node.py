@@ -103,8 +103,10 @@ def containerd_config(config: Config, node: NodeConfig) -> str:
 
 
 def cni_config(node: NodeConfig) -> dict[str, object]:
-    """Routed Pods instead of bridged ones: packets between two Pods pass the node's firewall, which Services need, also
-    where the kernel has no br_netfilter; and there is no bridge to clean up."""
+    """The Pods' network: routed, not bridged.
+
+    Packets between two Pods then pass the node's firewall, which Services need, on kernels without br_netfilter too.
+    """
     ipam = {
         "type": "host-local",
         "ranges": [[{"subnet": str(node.pods)}]],

@@ -65,7 +65,9 @@ class Pki:
             return
         key, new = self.key("ca"), self.folder / "ca.new"
         self.create_key(key)
-        run(["openssl", "req", "-x509", "-key", key, "-out", new, "-days", DAYS, "-subj", "/CN=cijob-dev"])
+        # Python 3.13 and later verify strictly: an authority must say that it signs, a certificate by which key it was.
+        usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        run(["openssl", "req", "-x509", "-key", key, "-out", new, "-days", DAYS, "-subj", "/CN=cijob-dev", *usage])
         new.rename(self.authority)
 
     def create_token_key(self) -> None:
@@ -90,10 +92,13 @@ class Pki:
         request, new = self.folder / f"{identity.name}.csr", self.folder / f"{identity.name}.new"
         extensions = self.folder / f"{identity.name}.ext"
         names = f"subjectAltName={','.join(identity.hosts)}\n" if identity.hosts else ""
-        extensions.write_text(f"{names}extendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\n")
+        extensions.write_text(
+            f"{names}extendedKeyUsage=serverAuth,clientAuth\nbasicConstraints=CA:FALSE\n"
+            "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        )
         self.create_key(self.key(identity.name))
         run(["openssl", "req", "-new", "-key", self.key(identity.name), "-subj", subject, "-out", request])
-        authority = ["-CA", self.authority, "-CAkey", self.key("ca"), "-CAcreateserial"]
+        authority: list[str | Path] = ["-CA", self.authority, "-CAkey", self.key("ca"), "-CAcreateserial"]
         run(["openssl", "x509", "-req", "-in", request, *authority, "-days", DAYS, "-extfile", extensions, "-out", new])
         new.rename(self.certificate(identity.name))
 

@@ -104,13 +104,13 @@ def has_built(config: Config, name: str) -> bool:
 
 
 def storage(config: Config) -> Path:
-    """buildah's images and layers: a cache like the others."""
+    """Where images that were built and their layers are: a cache like the others."""
     return config.cache / "buildah"
 
 
 def buildah(config: Config) -> list[str | Path]:
     """The words before a command of buildah; in its own mount namespace, since a build that fails leaves mounts behind."""
-    place = ["--root", storage(config), "--runroot", runroot(config), "--storage-driver", "overlay"]
+    place: list[str | Path] = ["--root", storage(config), "--runroot", runroot(config), "--storage-driver", "overlay"]
     return ["unshare", "--mount", "--propagation=private", "--", "buildah", *place]
 
 
@@ -132,8 +132,6 @@ def registries(config: Config) -> dict[str, str]:
 
 def pip_settings(environment: dict[str, str]) -> str:
     """The machine's way to a package index, as pip.conf."""
-    lines = ["[global]", "break-system-packages = true"]
-    for setting in PIP_SETTINGS:
-        if value := environment.get(f"PIP_{setting}"):
-            lines.append(f"{setting.lower().replace('_', '-')} = {value}")
-    return "\n".join(lines) + "\n"
+    given = {name: environment.get(f"PIP_{name}") for name in PIP_SETTINGS}
+    settings = [f"{name.lower().replace('_', '-')} = {value}" for name, value in given.items() if value]
+    return "\n".join(["[global]", "break-system-packages = true", *settings, ""])

@@ -1,10 +1,10 @@
 """Brings images to where Pods find them: into the local registry, and onto the nodes ahead of time."""
 
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster import registry
+from tests.cluster.api import ask
 from tests.cluster.config import Config, NodeConfig
 from tests.cluster.images.build import Archive
 from tests.cluster.images.names import Name
@@ -40,13 +40,8 @@ def push(config: Config, source: str, name: Name, inside: Sequence[str] = ()) ->
 def registry_digest(config: Config, name: Name) -> str | None:
     """The digest of the image that the local registry has under this name."""
     url = f"{config.registry_url}/v2/{name.repository}/manifests/{name.tag}"
-    request = urllib.request.Request(url, method="HEAD", headers={"Accept": registry.MANIFEST_TYPES})
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as response:
-            digest: str | None = response.headers.get("Docker-Content-Digest")
-            return digest
-    except OSError:
-        return None
+    headers = ask(url, "HEAD", registry.MANIFEST_TYPES) or {}
+    return headers.get("Docker-Content-Digest")
 
 
 def ctr_words(node: NodeConfig) -> list[str | Path]:
