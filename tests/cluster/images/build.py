@@ -11,6 +11,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.images import oci
 from tests.cluster.images.apt import Apt
 from tests.cluster.images.recipes import Recipe, Rootfs
+from tests.cluster.locks import locked
 from tests.cluster.progress import step
 from tests.cluster.shell import run
 
@@ -43,16 +44,23 @@ class Builder:
 
     def archive(self, recipe: Recipe) -> Archive:
         """The archive of an image, made unless the cache has it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         stem = recipe.name.replace("/", "_").replace(":", "_")
         path = self.folder / f"{stem}-{self.key(recipe)}.tar"
         noted = path.with_suffix(".digest")
         if not (path.exists() and noted.exists()):
-            with step(f"make the image {recipe.name}"):
-                for outdated in self.folder.glob(f"{stem}-*"):
-                    outdated.unlink()
-                noted.write_text(self.write(recipe, path))
+            # one after the other: their work is the same disk's and the same mirror's
+            with locked(self.folder / "lock", f"another image to be made before {recipe.name}"):
+                if not (path.exists() and noted.exists()):
+                    self.make(recipe, path, stem)
         return Archive(path, noted.read_text())
+
+    def make(self, recipe: Recipe, path: Path, stem: str) -> None:
+        """Write an archive, in place of those of earlier recipes."""
+        with step(f"make the image {recipe.name}"):
+            for outdated in self.folder.glob(f"{stem}-*"):
+                outdated.unlink()
+            digest = self.write(recipe, path)
+            path.with_suffix(".digest").write_text(digest)
 
     def key(self, recipe: Recipe) -> str:
         """Changes with anything that goes into the image."""
@@ -60,22 +68,26 @@ class Builder:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def write(self, recipe: Recipe, path: Path) -> str:
+        """Put the layers together; returns the image's digest."""
         with tempfile.TemporaryDirectory(dir=self.folder) as work:
             layers = []
             if recipe.rootfs:
                 layers.append(oci.zstd_layer(self.rootfs(recipe.rootfs)))
             if recipe.files:
                 layers.append(oci.files_layer(recipe.files, Path(work) / "files.tar.gz"))
-            return oci.write_archive(path, architecture(), recipe.settings, layers)
+            whole = Path(work) / path.name
+            digest = oci.write_archive(whole, architecture(), recipe.settings, layers)
+            whole.rename(path)
+        return digest
 
     def rootfs(self, rootfs: Rootfs) -> Path:
         """A root file system, packed; shared by the images that need the same one."""
         content = json.dumps([asdict(rootfs), asdict(self.apt)], sort_keys=True)
         path = self.folder / f"rootfs-{rootfs.suite}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.tar.zst"
         if not path.exists():
-            new = path.with_name(f"new-{path.name}")
-            self.mmdebstrap(rootfs, new)
-            new.rename(path)
+            with tempfile.TemporaryDirectory(dir=self.folder) as work:
+                self.mmdebstrap(rootfs, Path(work) / path.name)
+                (Path(work) / path.name).rename(path)
         return path
 
     def mmdebstrap(self, rootfs: Rootfs, path: Path) -> None:

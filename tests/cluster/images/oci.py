@@ -127,25 +127,14 @@ def write_archive(path: Path, architecture: str, settings: Settings, layers: lis
         }
     )
     entry = {"mediaType": MANIFEST, "digest": digest_of(manifest), "size": len(manifest)}
-    new = path.with_name(f"{path.name}.new")
-    with tarfile.open(new, "w") as archive:
+    with tarfile.open(path, "w") as archive:
         add(archive, "oci-layout", encode({"imageLayoutVersion": "1.0.0"}))
         add(archive, "index.json", encode({"schemaVersion": 2, "manifests": [entry]}))
         add(archive, blob(digest_of(config)), config)
         add(archive, blob(digest_of(manifest)), manifest)
         for layer in layers:
             archive.add(layer.path, blob(f"sha256:{layer.digest}"))
-    new.rename(path)
     return digest_of(manifest)
-
-
-def read_digest(path: Path) -> str:
-    """The digest of the image in an archive that `write_archive` wrote."""
-    with tarfile.open(path) as archive:
-        index = archive.extractfile("index.json")
-        if index is None:
-            raise ClusterError(f"{path} is no image archive", "Delete it and run `up` again: it is made anew.")
-        return str(json.load(index)["manifests"][0]["digest"])
 
 
 def encode(value: object) -> bytes:

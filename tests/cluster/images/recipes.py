@@ -4,6 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster.errors import ClusterError
 from tests.cluster.images.oci import File, Settings
 
 FILES = Path(__file__).with_name("files")
@@ -56,22 +57,39 @@ DOCKER = Rootfs(
 )  # fmt: skip
 
 
-def all_recipes(pause: Path) -> list[Recipe]:
-    """Every stand-in image.
+def pause(program: Path) -> Recipe:
+    """The image that holds a Pod's namespaces; every node needs it."""
+    return Recipe(PAUSE_IMAGE, Settings(("/pause",)), (File("/pause", program.read_bytes()),))
 
-    Args:
-        pause: the program that was built for the nodes.
+
+def wanted(names: list[str] | None) -> list[Recipe]:
+    """The stand-in images of these names, or all.
+
+    Raises:
+        ClusterError: there is no such image.
     """
+    recipes = all_recipes()
+    if names is None:
+        return recipes
+    unknown = set(names) - {recipe.name for recipe in recipes}
+    if unknown:
+        known = ", ".join(recipe.name for recipe in recipes)
+        raise ClusterError(f"there is no stand-in image {', '.join(sorted(unknown))}", f"There are: {known}.")
+    return [recipe for recipe in recipes if recipe.name in names]
+
+
+def all_recipes() -> list[Recipe]:
+    """Every stand-in image, quick ones first."""
     applets = busybox_files()
+    shell = Settings(command=("sh",), folder="/app")
     return [
-        Recipe(PAUSE_IMAGE, Settings(("/pause",)), (File("/pause", pause.read_bytes()),)),
         Recipe("busybox:stable", Settings(command=("sh",)), applets),
-        Recipe("ailhan/web-debug:latest", Settings(command=("sh",), folder="/app"), (*applets, *web_debug("passing"))),
-        Recipe("ailhan/web-debug:failing", Settings(command=("sh",), folder="/app"), (*applets, *web_debug("failing"))),
-        Recipe("ubuntu:25.10", Settings(command=("/bin/bash",)), rootfs=DEBIAN),
+        Recipe("ailhan/web-debug:latest", shell, (*applets, *web_debug("passing"))),
+        Recipe("ailhan/web-debug:failing", shell, (*applets, *web_debug("failing"))),
         Recipe("docker:29-dind", docker_settings(), docker_files(), DOCKER, ("docker:29-cli",)),
-        Recipe("cimg/base:current", Settings(command=("/bin/bash",), user="3434:3434"), home_files(), CLIENT),
+        Recipe("ubuntu:25.10", Settings(command=("/bin/bash",)), rootfs=DEBIAN),
         Recipe("python:3-slim", Settings(command=("python3",)), python_files(), PYTHON),
+        Recipe("cimg/base:current", Settings(command=("/bin/bash",), user="3434:3434"), home_files(), CLIENT),
     ]
 
 

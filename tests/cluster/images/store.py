@@ -11,16 +11,23 @@ from tests.cluster.images.names import Name
 from tests.cluster.progress import step
 from tests.cluster.shell import run
 
-OCI, DOCKER = "oci-archive", "docker-archive"
 
+def publish(config: Config, archive: Archive, name: Name, present: dict[str, dict[str, str]]) -> None:
+    """Push an archive into the local registry unless it is there, and pull it onto each node that lacks it.
 
-def publish(config: Config, archive: Archive, name: Name) -> None:
-    """Push an archive into the local registry unless it is there, and pull it onto each node that lacks it."""
+    Args:
+        config: the cluster.
+        archive: the image.
+        name: its name.
+        present: the images of each node by name, see `node_digests`.
+    """
     if registry_digest(config, name) != archive.digest:
         with step(f"push {name} into the local registry"):
-            push(config, f"{OCI}:{archive.path}", name)
+            push(config, f"oci-archive:{archive.path}", name)
     for node in config.nodes:
-        pull_if_missing(config, node, name, archive.digest)
+        if present[node.name].get(str(name)) != archive.digest:
+            with step(f"pull {name} onto {node.name}"):
+                pull(config, node, name)
 
 
 def push(config: Config, source: str, name: Name, inside: Sequence[str] = ()) -> None:
@@ -58,13 +65,6 @@ def node_digests(node: NodeConfig) -> dict[str, str]:
     """The images of a node by name."""
     lines = ctr(node, "images", "ls").splitlines()[1:]
     return {fields[0]: fields[2] for fields in (line.split() for line in lines)}
-
-
-def pull_if_missing(config: Config, node: NodeConfig, name: Name, digest: str) -> None:
-    """Pull unless the node has just that image."""
-    if node_digests(node).get(str(name)) != digest:
-        with step(f"pull {name} onto {node.name}"):
-            pull(config, node, name)
 
 
 def pull(config: Config, node: NodeConfig, name: Name) -> None:
