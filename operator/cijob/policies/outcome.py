@@ -76,7 +76,7 @@ def final_verdict(spec: CiJobSpec, pod: ObservedPod, timeout: timedelta) -> Verd
 
 def daemon_verdict(pod: ObservedPod) -> Verdict | None:
     """The verdict if the daemon is the cause: it never became ready, or died before the job's end and the job failed."""
-    ended, death = pod.job.terminated, pod.dind.death
+    ended, death = pod.job.terminated, _fatal_death(pod)
     if ended is not None and ended.exit_code == 0:
         return None
     code = ended.exit_code if ended is not None else None
@@ -130,6 +130,13 @@ def _natural(pod: ObservedPod) -> bool:
     if report is not None and report.exit_code == ended.exit_code:
         return not report.signal
     return asked is not None and ended.finished_at is not None and ended.finished_at < asked
+
+
+def _fatal_death(pod: ObservedPod) -> Terminated | None:
+    """The end of the daemon that the job suffered from, if it did: a restarted one has ended in order since, maybe."""
+    ends = (pod.dind.terminated, pod.dind.last_terminated)
+    before = (death for death in ends if _died_before(death, pod.job.terminated))
+    return next(before, pod.dind.last_terminated or pod.dind.terminated)
 
 
 def _died_before(death: Terminated | None, ended: Terminated | None) -> bool:
