@@ -13,6 +13,7 @@ run=${CIJOB_RUN:-/run/cijob}
 system=${CIJOB_SYSTEM_SOCKET:-/var/run/docker.sock}
 net=${CIJOB_NET:-/sys/class/net}
 routes=${CIJOB_ROUTES:-/proc/net/route}
+groups=${CIJOB_GROUPS:-/proc/self/cgroup}
 socket=$root/daemon/docker.sock
 mark=$root/daemon/ready
 reserve=${CIJOB_MEMORY_RESERVE:-134217728}
@@ -60,7 +61,7 @@ enter_v1() {
 
 enter_v2() {
     # A privileged container of the kubelet sees the node's whole tree; Docker's own /docker would lie at its root.
-    path=$(sed -n 's/^0:://p' /proc/self/cgroup)
+    path=$(sed -n 's/^0:://p' "$groups")
     [ "$path" != / ] || path=''
     own=$cgroup$path inner=$cgroup$path/docker peak=$own/memory.peak
     mkdir -p "$run"

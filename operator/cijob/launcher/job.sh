@@ -17,8 +17,10 @@ cijob_signal='' cijob_woken='' cijob_timer='' cijob_pid=''
 
 say() { printf 'cijob: %s\n' "$*"; }
 
-# The first line of a file; nothing where it cannot be read.
-first_line() { { IFS= read -r cijob_line <"$1"; } 2>/dev/null || [ -n "${cijob_line:=}" ]; }
+first_line() { # first_line FILE: in cijob_line; fails, and leaves it empty, where there is none
+    cijob_line=''
+    { IFS= read -r cijob_line <"$1"; } 2>/dev/null || [ -n "$cijob_line" ]
+}
 
 # --- process groups -----------------------------------------------------------------------------------------------------
 
