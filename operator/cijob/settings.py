@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,17 +14,39 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PREFIX: Final = "CIJOB_OPERATOR_"
+_WEEK: Final = 7 * 86400
+_YEAR: Final = 365 * 86400
 
 
-def _text(value: str) -> str:
+def _image(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must name an image")
     return value.strip()
 
 
-def _number(value: str) -> int:
-    number = int(value)
-    if number < 0:
-        raise ValueError("must not be negative")
-    return number
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.strip().isdecimal() or not least <= int(value) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(value)
+
+    return parse
+
+
+def _mtu(value: str) -> str:
+    return str(_number(576, 65535)(value)) if value.strip() else ""
+
+
+def _address_pools(value: str) -> tuple[str, ...]:
+    for pool in _words(value):
+        network, _, size = pool.rpartition("/")
+        try:
+            fits = ip_network(network).prefixlen <= int(size) <= ip_network(network).max_prefixlen
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"{pool} must be a network and the size of its parts, such as 10.210.0.0/16/24")
+    return _words(value)
 
 
 def _words(value: str) -> tuple[str, ...]:
@@ -56,28 +79,28 @@ def _setting(parse: Callable[[str], Any], default: str) -> Any:  # noqa: ANN401 
 class Settings:
     """What who installs the operator may choose. Each field is the variable `CIJOB_OPERATOR_<NAME>`."""
 
-    dind_image: str = _setting(_text, "docker:29-dind")
+    dind_image: str = _setting(_image, "docker:29-dind")
     dind_image_pull_policy: str = _setting(_one_of("Always", "IfNotPresent", "Never"), "IfNotPresent")
     #: URLs of pull-through mirrors of Docker Hub that each daemon uses.
     registry_mirrors: tuple[str, ...] = _setting(_words, "")
     #: host:port of registries that each daemon may speak plain HTTP to.
     insecure_registries: tuple[str, ...] = _setting(_words, "")
     #: MTU of Docker's networks in bytes; empty: that of the Pod's own interface.
-    mtu: str = _setting(_text, "")
+    mtu: str = _setting(_mtu, "")
     #: CIDR/size of the networks that Docker makes, such as 10.210.0.0/16/24; empty: Docker's own choice.
-    address_pools: tuple[str, ...] = _setting(_words, "")
+    address_pools: tuple[str, ...] = _setting(_address_pools, "")
     job_requests: Mapping[str, str] = _setting(_resources, "cpu=100m,memory=128Mi,ephemeral-storage=256Mi")
     dind_requests: Mapping[str, str] = _setting(_resources, "cpu=100m,memory=256Mi,ephemeral-storage=1Gi")
-    default_timeout_seconds: int = _setting(_number, "3600")
-    default_ttl_seconds: int = _setting(_number, "86400")
+    default_timeout_seconds: int = _setting(_number(1, _WEEK), "3600")
+    default_ttl_seconds: int = _setting(_number(0, _YEAR), "86400")
     #: How long a Pod gets to end after SIGTERM: the after script and the daemon's shutdown fit in.
-    termination_grace_seconds: int = _setting(_number, "60")
+    termination_grace_seconds: int = _setting(_number(1, _WEEK), "60")
     #: How long an image may fail to be pulled, or a Secret be missing, before that is the verdict.
-    waiting_grace_seconds: int = _setting(_number, "120")
+    waiting_grace_seconds: int = _setting(_number(0, _WEEK), "120")
     #: The namespaces that the operator serves; empty: all.
     namespaces: tuple[str, ...] = _setting(_words, "")
-    relist_seconds: int = _setting(_number, "300")
-    health_port: int = _setting(_number, "8080")
+    relist_seconds: int = _setting(_number(1, _WEEK), "300")
+    health_port: int = _setting(_number(1, 65535), "8080")
     log_format: str = _setting(_one_of("json", "console"), "json")
     log_level: str = _setting(_one_of("debug", "info", "warning", "error"), "info")
 
