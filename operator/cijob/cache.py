@@ -65,6 +65,8 @@ class Store(Generic[T]):
             if present_uid == uid and present_version > version:
                 item, version = present, present_version
             del self._objects[key]
+        elif key in self._removed and self._removed[key][1] > version:
+            return False
         self._removed[key] = (item, version)
         return True
 
