@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from cijob import names
@@ -120,7 +121,8 @@ def _conditions(job: CiJobHead, verdict: Verdict, now: datetime) -> tuple[Condit
 def _wire(status: CiJobStatus) -> dict[str, Any]:
     data = status.model_dump(by_alias=True, exclude_none=True, exclude_defaults=False)
     for condition in data["conditions"]:
-        condition["lastTransitionTime"] = _stamp(condition["lastTransitionTime"])
+        if "lastTransitionTime" in condition:
+            condition["lastTransitionTime"] = _stamp(condition["lastTransitionTime"])
     for key in ("startTime", "completionTime"):
         if key in data:
             data[key] = _stamp(data[key])
@@ -130,4 +132,4 @@ def _wire(status: CiJobStatus) -> dict[str, Any]:
 
 
 def _stamp(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
