@@ -61,7 +61,7 @@ def vanished(spec: CiJobSpec, last: ObservedPod | None, timeout: timedelta) -> V
         return final_verdict(spec, last, timeout)
     if spec.cancel is not None:
         return verdict(Reason.CANCELLED, "Its Pod was deleted.", _exit_code(last))
-    return verdict(Reason.POD_DELETED, "", _exit_code(last))
+    return (_disruption(last) if last is not None else None) or verdict(Reason.POD_DELETED, "", _exit_code(last))
 
 
 def final_verdict(spec: CiJobSpec, pod: ObservedPod, timeout: timedelta) -> Verdict:
