@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from cijob import status
+from cijob import names, status
 from cijob.errors import InvalidSpec
 from cijob.manifests import Manifest, build_pod, timeout_seconds
 from cijob.models import Cancel, CiJob, CiJobHead, CiJobStatus, Phase
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 SLOW_START: Final = timedelta(seconds=5)
 #: The kubelet needs this long to bring the word `Immediate` into the container before it may stop it.
 _IMMEDIATE_SECONDS: Final = 2
+#: Mutating webhooks that do not know the field drop it: the Pod would wait for its daemon's end for ever.
+_STRIPPED: Final = (
+    "A webhook removed restartPolicy from the init container dind: exempt Pods labelled "
+    f"{names.LABEL_MANAGED_BY}={names.COMPONENT}."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +126,10 @@ def _finished(job: CiJob, pod: ObservedPod | None, settings: Settings, now: date
     if expiry is not None and now >= expiry:
         return Decision(action=DeleteJob())
     # A verdict on a Pod that never got to its job (no image, no Secret) leaves that Pod behind: it must not start later.
-    left = pod is not None and pod.uid == job.status.pod_uid and pod.job.terminated is None
+    # Nor must one whose creation was never answered, and which the job's cancellation overtook.
+    left = pod is not None and _ours(job, pod) and pod.job.terminated is None
     return Decision(
-        action=_stop(pod, job.status.reason or "", now) if pod is not None and left else None, look_again_at=expiry
+        action=_end(pod, job.status.reason or "", now) if pod is not None and left else None, look_again_at=expiry
     )
 
 
@@ -143,8 +149,10 @@ def _without_pod(job: CiJob, gone: ObservedPod | None, settings: Settings, now: 
 
 
 def _with_pod(job: CiJob, pod: ObservedPod, settings: Settings, now: datetime) -> Decision:
-    if pod.owner_uid != job.uid or pod.attempt != status.FIRST_ATTEMPT:
+    if not _ours(job, pod):
         return finish(job, None, verdict(Reason.POD_NAME_CONFLICT, f"The Pod is {pod.name}."), now)
+    if job.spec.docker.enabled and not pod.sidecar:
+        return finish(job, pod, verdict(Reason.POD_REJECTED, _STRIPPED), now)
     end = outcome(job.spec, pod, _timeout(job, settings))
     if end is not None:
         return finish(job, pod, end, now)
@@ -181,6 +189,17 @@ def _running(job: CiJob, pod: ObservedPod, now: datetime) -> Decision:
     if job.status.phase is Phase.RUNNING:
         return Decision(action=action)
     return Decision(action=action, status=status.running(job, pod))
+
+
+def _ours(job: CiJobHead, pod: ObservedPod) -> bool:
+    return pod.owner_uid == job.uid and pod.attempt == status.FIRST_ATTEMPT
+
+
+def _end(pod: ObservedPod, why: str, now: datetime) -> StopPod | DeletePod | None:
+    """End a left-over Pod; a deadline only runs once a kubelet has the Pod."""
+    if pod.start_time is None and pod.deletion_timestamp is None and not pod.terminal:
+        return DeletePod(pod=pod)
+    return _stop(pod, why, now)
 
 
 def _stop(pod: ObservedPod, why: str, now: datetime) -> StopPod | None:

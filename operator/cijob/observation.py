@@ -73,6 +73,8 @@ class ObservedPod:
     unschedulable: str = ""
     job: ContainerState = ContainerState()
     dind: ContainerState = ContainerState()
+    #: Whether dind is a native sidecar: an init container that runs beside the job.
+    sidecar: bool = False
 
     @property
     def terminal(self) -> bool:
@@ -172,6 +174,10 @@ def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
         unschedulable=_unschedulable(conditions),
         job=_container(status.get("containerStatuses"), names.CONTAINER_JOB),
         dind=_container(status.get("initContainerStatuses"), names.CONTAINER_DIND),
+        sidecar=any(
+            container["name"] == names.CONTAINER_DIND and container.get("restartPolicy") == "Always"
+            for container in spec.get("initContainers") or ()
+        ),
     )
 
 

@@ -85,7 +85,7 @@ class Reconciler:
                 )
             except ApiError as error:
                 delay = self._queue.retry(key)
-                log.exception("a request was refused: trying again", error=str(error), seconds=round(delay, 1))
+                log.error("a request was refused: trying again", error=str(error), seconds=round(delay, 1))  # noqa: TRY400  it says it all
             else:
                 if decision.try_again:
                     self._queue.retry(key)
@@ -106,13 +106,13 @@ class Reconciler:
         """Compare the cached CiJobs with a consistent list, and enqueue each with news."""
         bodies, version = await self._cluster.list_jobs(namespace)
         news, missing = self.jobs.replace(bodies, version)
+        for key in news:  # at once: the requests below may fail
+            self._queue.add(key)
         for body in missing:
             key, uid, _ = job_identity(body)
             if namespace in {None, key[0]} and await self._confirm_job_gone(key, uid, body):
-                news.add(key)
+                self._queue.add(key)
         self.jobs.forget_before(version)
-        for key in news:
-            self._queue.add(key)
 
     async def _confirm_job_gone(self, key: Key, uid: str, body: Body) -> bool:
         try:
@@ -163,17 +163,15 @@ class Reconciler:
         except ApiError as error:
             return await self._not_created(job, manifest, error)
         pod = self._observe_pod(created)
-        if not _as_asked(manifest, created):
-            return self._stripped(job, pod)
         log.info("created the Pod", pod=pod.name)
-        return decide(job, Observed(pod=pod), self._settings, self._clock())
+        return self._with_created(job, pod)
 
     async def _not_created(self, job: CiJob, manifest: Body, error: ApiError) -> Decision:
         failure = creation_failure(error)
         if failure.refusal is Refusal.EXISTS:
             pod = self._observe_pod(await self._cluster.get_pod(job.namespace, manifest["metadata"]["name"]))
             log.info("the Pod is there already", pod=pod.name)
-            return decide(job, Observed(pod=pod), self._settings, self._clock())
+            return self._with_created(job, pod)
         if failure.refusal is Refusal.AGAIN:
             raise error
         if failure.refusal is Refusal.FORBIDDEN:
@@ -182,10 +180,11 @@ class Reconciler:
             )
         return refused(job, failure, self._clock())
 
-    def _stripped(self, job: CiJob, pod: ObservedPod) -> Decision:
-        """A webhook took `restartPolicy: Always` from the sidecar: the Pod would wait for it for ever."""
-        detail = "A webhook removed restartPolicy from the init container dind: exempt Pods labelled app.kubernetes.io/managed-by=cijob-operator."
-        return finish(job, pod, verdict(Reason.POD_REJECTED, detail), self._clock())
+    def _with_created(self, job: CiJob, pod: ObservedPod) -> Decision:
+        decision = decide(job, Observed(pod=pod), self._settings, self._clock())
+        if decision.action is not None:  # one at a time
+            self._queue.add((job.namespace, job.name))
+        return decision
 
     async def _stop_pod(self, pod: ObservedPod, why: str, seconds: int) -> None:
         patch: list[Body] = [
@@ -245,7 +244,7 @@ class Reconciler:
         try:
             head = parse_head(body)
         except InvalidSpec as worse:
-            log.exception("a CiJob cannot be read, nor can its status be written", error=str(worse))
+            log.error("a CiJob cannot be read, nor can its status be written", error=str(worse))  # noqa: TRY400  it says it all
             return NOTHING
         if head.deletion_timestamp is not None or head.status.phase.finished:
             return NOTHING
@@ -268,15 +267,6 @@ class Reconciler:
         if gone is not None:
             name = names.pod_name(key[1], gone["metadata"]["uid"], status.FIRST_ATTEMPT)
             self.pods.forget((key[0], name))
-
-
-def _as_asked(manifest: Body, created: Body) -> bool:
-    """Whether the sidecar is still one: mutating webhooks that do not know the field drop it."""
-    asked = {
-        container["name"]: container.get("restartPolicy") for container in manifest["spec"].get("initContainers", ())
-    }
-    got = {container["name"]: container.get("restartPolicy") for container in created["spec"].get("initContainers", ())}
-    return all(got.get(name) == policy for name, policy in asked.items())
 
 
 def _escaped(key: str) -> str:
