@@ -154,7 +154,11 @@ class PodBuilder:
                     }
                 ],
             },
-            "spec": {"activeDeadlineSeconds": 3600, "initContainers": [], "containers": []},
+            "spec": {
+                "activeDeadlineSeconds": 3600,
+                "initContainers": [{"name": "dind", "restartPolicy": "Always"}],
+                "containers": [{"name": "job"}],
+            },
             "status": {"phase": "Pending"},
         }
     )
@@ -249,6 +253,10 @@ class PodBuilder:
     def stopped(self, why: str) -> PodBuilder:
         """The operator asked the kubelet to stop it."""
         return self.with_(metadata={"annotations": {names.ANNOTATION_STOP: why}}, spec={"activeDeadlineSeconds": 1})
+
+    def without_sidecar(self) -> PodBuilder:
+        """A webhook that does not know native sidecars took `restartPolicy` away."""
+        return self.with_(spec={"initContainers": [{"name": "dind"}]})
 
     def of_another_job(self) -> PodBuilder:
         """Owned by a CiJob of another UID."""
