@@ -37,6 +37,8 @@ _ADMISSION: Final = (
     "AppArmor",
     "Sysctl",
 )
+#: What a Pod is stopped for when its daemon died.
+_DAEMON: Final = frozenset({Reason.DAEMON_LOST, Reason.DAEMON_NOT_READY, Reason.DAEMON_OOM_KILLED})
 _SIGNALS: Final = {134: "SIGABRT", 136: "SIGFPE", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 _MEANINGS: Final = {
     125: "125 often means that docker itself could not run the container",
@@ -83,12 +85,9 @@ def daemon_verdict(pod: ObservedPod) -> Verdict | None:
     report = JobReport.parse(ended.message) if ended is not None else None
     if report is not None and report.daemon == "timeout":
         return verdict(Reason.DAEMON_NOT_READY, _daemon_detail(death), code)
-    lost = report is not None and report.daemon == "lost"
-    if (
-        not lost
-        and not (report is None and _died_before(death, ended))
-        and pod.stop not in {Reason.DAEMON_LOST, Reason.DAEMON_NOT_READY}
-    ):
+    # The script's launcher knows best; without its report, the kubelet's times tell.
+    lost = report.daemon == "lost" if report is not None else _died_before(death, ended)
+    if not lost and pod.stop not in _DAEMON:
         return None
     if death is not None and death.reason == "OOMKilled":
         return verdict(Reason.DAEMON_OOM_KILLED, "", code)
