@@ -1,6 +1,6 @@
 """The control groups of one cluster: every process of it is in one of them, and so can be found and ended.
 
-`/<name>/system` holds the daemons, `/<name>/<node>` the node's Pods. On cgroup v1 the folder exists in each hierarchy; on v2
+`/<name>/system` holds the control plane, `/<name>/<node>-daemons` a node's daemons, `/<name>/<node>` its Pods. On cgroup v1 the folder exists in each hierarchy; on v2
 there is only one.
 """
 
@@ -39,10 +39,9 @@ class Cgroups:
         self.name = name
         self.root = root
 
-    @property
-    def system(self) -> Path:
-        """The group that daemons are started in."""
-        return tracking(self.root) / self.name / SYSTEM
+    def daemons(self, group: str) -> Path:
+        """The group that daemons of this kind are started in."""
+        return tracking(self.root) / self.name / group
 
     def create(self, *children: str) -> None:
         """Create the cluster's group and its children, in each hierarchy."""

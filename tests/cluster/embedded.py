@@ -69,7 +69,8 @@ class Embedded:
         config = self.config
         config.logs.mkdir(parents=True, exist_ok=True)
         write(config.run / "cluster.json", json.dumps({"nodes": config.node_count}))
-        self.cgroups.create(SYSTEM, *(item.name for item in config.nodes))
+        groups = [name for item in config.nodes for name in (item.name, node.daemon_group(item))]
+        self.cgroups.create(SYSTEM, *groups)
         with step("network, certificates and configuration"):
             network.up(config)
             self.pki.create(pki.identities(config))
@@ -79,6 +80,9 @@ class Embedded:
                 node.write_configuration(config, item, self.pki)
 
     def start_control_plane(self, tools: Path) -> None:
+        for item in self.config.nodes:
+            if not self.supervisor.runs(node.holder(item, tools / "pause")):
+                node.reset(self.config, item, self.cgroups)
         early = [registry.daemon(self.config), controlplane.etcd(self.config, program(tools))]
         early += [node.holder(item, tools / "pause") for item in self.config.nodes]
         self.start(early)
@@ -159,7 +163,7 @@ class Embedded:
                 self.cgroups.kill(item.name)
                 if self.supervisor.record(f"containerd-{item.name}"):
                     forget_containers(item)
-                    self.supervisor.stop(f"containerd-{item.name}")
+                node.reset(self.config, item, self.cgroups)
 
     def remove_traces(self) -> None:
         network.down(self.config)

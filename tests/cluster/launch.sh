@@ -10,4 +10,5 @@ done
 started=$(cut -d ' ' -f 22 "/proc/$$/stat")
 printf '%s %s %s %s\n' "$$" "$started" "$(cat /proc/sys/kernel/random/boot_id)" "$digest" > "$record.new"
 mv "$record.new" "$record"
+cd /
 exec "$@"

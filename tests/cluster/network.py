@@ -58,9 +58,9 @@ def rules(config: Config) -> list[tuple[str, str, list[str]]]:
 def connect(config: Config, node: NodeConfig, holder: int) -> None:
     """Lay a cable from the bridge into a node's network namespace, and give the node its address and routes."""
     if node.interface not in links(config):
-        peer = f"{node.interface}p"
-        run(["ip", "link", "add", node.interface, "type", "veth", "peer", "name", peer, "netns", str(holder)])
-        run(["nsenter", f"--target={holder}", "--net", "ip", "link", "set", peer, "name", "eth0"])
+        # one step, so that there is never half a cable
+        peer = ["peer", "name", "eth0", "netns", str(holder)]
+        run(["ip", "link", "add", node.interface, "type", "veth", *peer])
     run(["ip", "link", "set", node.interface, "master", config.bridge, "mtu", str(uplink_mtu()), "up"])
     inside = ["nsenter", f"--target={holder}", "--net", "ip"]
     run([*inside, "link", "set", "lo", "up"])
@@ -69,6 +69,12 @@ def connect(config: Config, node: NodeConfig, holder: int) -> None:
     run([*inside, "route", "replace", "default", "via", str(config.host)])
     run(["nsenter", f"--target={holder}", "--net", "sh", "-c", 'echo 1 > "$0"', FORWARDING])
     run(["ip", "route", "replace", str(node.pods), "via", str(node.address), "dev", config.bridge])
+
+
+def disconnect(config: Config, node: NodeConfig) -> None:
+    """Take the cable to a node away."""
+    if node.interface in links(config):
+        run(["ip", "link", "delete", node.interface])
 
 
 def uplink_mtu() -> int:

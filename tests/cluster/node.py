@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.cluster import network, registry
 from tests.cluster.api import Api, answers
+from tests.cluster.cgroups import Cgroups
 from tests.cluster.config import CLUSTER_DOMAIN, Config, NodeConfig
 from tests.cluster.images.names import parse
 from tests.cluster.images.recipes import PAUSE_IMAGE
@@ -45,10 +46,22 @@ def holder_name(node: NodeConfig) -> str:
     return node.name
 
 
+def daemon_group(node: NodeConfig) -> str:
+    """The cgroup of the node's daemons, and of the processes that watch its containers."""
+    return f"{node.name}-daemons"
+
+
+def reset(config: Config, node: NodeConfig, cgroups: Cgroups) -> None:
+    """End all that runs in the node's namespaces, and with it the namespaces."""
+    cgroups.kill(daemon_group(node))
+    cgroups.kill(node.name)
+    network.disconnect(config, node)
+
+
 def holder(node: NodeConfig, pause: Path) -> Daemon:
     """The process whose namespaces are the node."""
     argv = ("unshare", "--net", "--mount", "--propagation=private", str(pause))
-    return Daemon(holder_name(node), argv, lambda: True)
+    return Daemon(holder_name(node), argv, lambda: True, group=daemon_group(node))
 
 
 def prepare(config: Config, node: NodeConfig, supervisor: Supervisor) -> None:
@@ -183,6 +196,7 @@ def containerd(node: NodeConfig) -> Daemon:
         (CONTAINERD, "--config", str(node.folder / "containerd.toml")),
         lambda: succeeds(["ctr", "--address", node.containerd_socket, "version"]),
         holder_name(node),
+        daemon_group(node),
     )
 
 
@@ -196,6 +210,7 @@ def kubelet(node: NodeConfig, program: Path, api: Api) -> Daemon:
         ),
         lambda: answers(f"http://{node.address}:10248/healthz") and api.node_ready(node.name),
         holder_name(node),
+        daemon_group(node),
         seconds=90,
     )  # fmt: skip
 
@@ -206,4 +221,5 @@ def proxy(node: NodeConfig, program: Path) -> Daemon:
         (str(program), "kube-proxy", f"--config={node.folder}/proxy.json"),
         lambda: answers(f"http://{node.address}:10256/healthz"),
         holder_name(node),
+        daemon_group(node),
     )

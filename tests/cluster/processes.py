@@ -4,12 +4,11 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cluster.cgroups import Cgroups
+from tests.cluster.cgroups import SYSTEM, Cgroups
 from tests.cluster.errors import ClusterError
 from tests.cluster.progress import wait_until
 from tests.cluster.shell import log_tail
@@ -26,6 +25,7 @@ class Daemon:
         argv: program and arguments.
         ready: whether it does its work now.
         node: name of the daemon whose network and mount namespaces it runs in.
+        group: name of the cgroup, below the cluster's, that it is started in.
         env: variables on top of the present ones.
         seconds: how long it may take to get ready.
     """
@@ -34,6 +34,7 @@ class Daemon:
     argv: tuple[str, ...]
     ready: Callable[[], bool]
     node: str = ""
+    group: str = SYSTEM
     env: dict[str, str] = field(default_factory=dict)
     seconds: float = 60
 
@@ -86,9 +87,9 @@ class Supervisor:
         """The record of a daemon that lives; None otherwise."""
         try:
             pid, ticks, boot, digest = (self.records / name).read_text().split()
-        except (OSError, ValueError):
+            record = Record(int(pid), ticks, boot, digest)
+        except (OSError, ValueError):  # never started, or cut off while it was written
             return None
-        record = Record(int(pid), ticks, boot, digest)
         return record if record.alive() else None
 
     def start(self, daemon: Daemon) -> bool:
@@ -97,32 +98,35 @@ class Supervisor:
         Returns:
             Whether it had to be started.
         """
-        record = self.record(daemon.name)
-        if record and record.digest == daemon.digest:
+        if self.runs(daemon):
             return False
         self.stop(daemon.name)
         self.spawn(daemon)
         return True
 
+    def runs(self, daemon: Daemon) -> bool:
+        """Whether just this daemon lives, with this command line."""
+        record = self.record(daemon.name)
+        return record is not None and record.digest == daemon.digest
+
     def spawn(self, daemon: Daemon) -> None:
         """Start the process, detached from this one."""
         self.logs.mkdir(parents=True, exist_ok=True)
         self.records.mkdir(parents=True, exist_ok=True)
-        record = self.records / daemon.name
-        argv = ["/bin/sh", str(LAUNCHER), str(record), daemon.digest, str(self.cgroups.system)]
-        with self.log(daemon.name).open("ab") as log:
-            process = subprocess.Popen(
-                [*argv, *self.inside(daemon.node), *daemon.argv],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **daemon.env},
-                start_new_session=True,
-                cwd="/",
-            )
-        wait_until(
-            lambda: self.record(daemon.name) is not None or process.poll() is not None, 10, f"{daemon.name} to start"
+        record, log = self.records / daemon.name, str(self.log(daemon.name))
+        launcher = ["/bin/sh", str(LAUNCHER), str(record), daemon.digest, str(self.cgroups.daemons(daemon.group))]
+        pid = os.posix_spawn(
+            "/bin/sh",
+            [*launcher, *self.inside(daemon.node), *daemon.argv],
+            {**os.environ, **daemon.env},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
         )
+        wait_until(lambda: self.record(daemon.name) is not None or started(pid) is None, 10, f"{daemon.name} to start")
 
     def inside(self, node: str) -> tuple[str, ...]:
         """The words before a command that runs in a node's namespaces."""
