@@ -51,10 +51,11 @@ start() { # start COMMAND...: in a process group of its own; its PID is in cijob
 }
 
 signal_group() { # signal_group SIGNAL PID
-    if kill -s "$1" -- "-$2" 2>/dev/null; then return; fi
-    kill -s "$1" "$2" 2>/dev/null || :
+    # The one form that dash, bash and BusyBox share: without -s, without --.
+    if kill "-$1" "-$2" 2>/dev/null; then return; fi
+    kill "-$1" "$2" 2>/dev/null || :
     # No group could be made: PID 1 can still reach everything in the container.
-    if [ "$cijob_groups" = none ] && [ $$ -eq 1 ]; then kill -s "$1" -- -1 2>/dev/null || :; fi
+    if [ "$cijob_groups" = none ] && [ $$ -eq 1 ]; then kill "-$1" -1 2>/dev/null || :; fi
 }
 
 wait_for() { # wait_for PID: gives its exit code; a signal to us ends `wait` early, and its trap sets cijob_woken
@@ -72,11 +73,11 @@ wait_for() { # wait_for PID: gives its exit code; a signal to us ends `wait` ear
 end_leftovers() { # end_leftovers PID: what the script left running in its group gets 2 s to end
     cijob_tries=40
     signal_group TERM "$1"
-    while [ "$cijob_tries" -gt 0 ] && kill -0 -- "-$1" 2>/dev/null; do
+    while [ "$cijob_tries" -gt 0 ] && kill -0 "-$1" 2>/dev/null; do
         cijob_tries=$((cijob_tries - 1))
         sleep 0.05 2>/dev/null || cijob_tries=0
     done
-    kill -s KILL -- "-$1" 2>/dev/null || :
+    kill -KILL "-$1" 2>/dev/null || :
 }
 
 # --- signals ------------------------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ end_leftovers() { # end_leftovers PID: what the script left running in its group
 start_timer() { # start_timer SECONDS SIGNAL [SECONDS SIGNAL]...: sends us each signal after its seconds
     cijob_saved=$cijob_pid
     # shellcheck disable=SC2016 # the new shell expands it
-    start sh -c 'to=$1; shift; while [ $# -gt 0 ]; do sleep "$1" && kill -s "$2" "$to" || exit; shift 2; done' \
+    start sh -c 'to=$1; shift; while [ $# -gt 0 ]; do sleep "$1" && kill "-$2" "$to" || exit; shift 2; done' \
         cijob $$ "$@" >/dev/null
     cijob_timer="$cijob_timer $cijob_pid"
     cijob_pid=$cijob_saved
@@ -208,7 +209,7 @@ run_after() { # run_after CODE: in a shell of its own, after every end; what it 
     start_timer "${CIJOB_AFTER_TIMEOUT:-300}" USR1
     wait_for "$cijob_pid" || say "afterScript ended with $cijob_code: that does not change the job's outcome"
     cijob_phase=between
-    kill -s KILL -- "-$cijob_pid" 2>/dev/null || :
+    kill -KILL "-$cijob_pid" 2>/dev/null || :
 }
 
 trap 'on_signal TERM' TERM
