@@ -144,6 +144,7 @@ class PodBuilder:
                 "resourceVersion": "200",
                 "creationTimestamp": stamp(0),
                 "labels": {names.LABEL_MANAGED_BY: names.COMPONENT, names.LABEL_ATTEMPT: "1"},
+                "annotations": {names.ANNOTATION_LAUNCHER + "script": "make test"},
                 "ownerReferences": [
                     {
                         "apiVersion": names.API_VERSION,

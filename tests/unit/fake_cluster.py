@@ -1,0 +1,236 @@
+"""A FAKE: an API server in memory, for tests of the shell around the core. The real one is tested in tests/integration.
+
+It keeps versions, UIDs and the rules of JSON Patch, and can be told to refuse a request, to lose an answer, or to change
+a Pod as a mutating webhook does. Nothing is delivered by itself: a test says when the operator sees what happened.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from cijob.cluster import Body, Cluster
+from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable
+from tests.unit.builders import CiJobBuilder, PodBuilder, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from cijob.cache import Key
+
+
+class FakeCluster(Cluster):
+    """An API server in memory with the methods of the real client."""
+
+    def __init__(self) -> None:  # no super(): there is no client behind it
+        self.jobs: dict[Key, Body] = {}
+        self.pods: dict[Key, Body] = {}
+        self.events: list[Body] = []
+        #: What was asked of it: the verb and the kind.
+        self.requests: list[str] = []
+        #: What watches would tell: type, kind, object.
+        self.told: list[tuple[str, str, Body]] = []
+        self.webhook: Callable[[Body], Body] = lambda pod: pod
+        self.server_version: tuple[int, int] | ApiError = (1, 36)
+        self._version = 1000
+        self._pods_made = 0
+        self._errors: dict[str, list[tuple[bool, ApiError]]] = {}
+
+    # --- what a test arranges
+
+    def refuse(self, request: str, error: ApiError, times: int = 1) -> None:
+        """Answer the next requests of a kind, such as `POST pod`, with an error."""
+        self._errors.setdefault(request, []).extend([(False, error)] * times)
+
+    def lose_answer(self, request: str) -> None:
+        """Carry out the next request of a kind, but lose the answer."""
+        self._errors.setdefault(request, []).append((True, ApiUnavailable(0, "", "no whole answer")))
+
+    def store_job(self, job: CiJobBuilder) -> None:
+        """A user creates or changes a CiJob."""
+        meta = job.body["metadata"]
+        self._store("job", (meta["namespace"], meta["name"]), copy.deepcopy(job.body))
+
+    def store_pod(self, pod: PodBuilder) -> None:
+        """Somebody creates or changes a Pod."""
+        meta = pod.body["metadata"]
+        self._store("pod", (meta["namespace"], meta["name"]), copy.deepcopy(pod.body))
+
+    def kubelet(self, change: Callable[[PodBuilder], PodBuilder]) -> None:
+        """The kubelet reports on the only Pod."""
+        (body,) = self.pods.values()
+        self.store_pod(change(PodBuilder(body)))
+
+    def user(self, change: Callable[[CiJobBuilder], CiJobBuilder]) -> None:
+        """The user changes the only CiJob."""
+        (body,) = self.jobs.values()
+        self.store_job(change(CiJobBuilder(body)))
+
+    def remove_pod(self) -> None:
+        """The only Pod goes."""
+        (key,) = self.pods
+        self._remove("pod", key)
+
+    def remove_job(self) -> None:
+        """The only CiJob goes."""
+        (key,) = self.jobs
+        self._remove("job", key)
+
+    # --- the client's methods
+
+    @property
+    def server(self) -> str:
+        """For messages."""
+        return "https://fake"
+
+    async def version(self) -> tuple[int, int]:
+        """As arranged."""
+        if isinstance(self.server_version, ApiError):
+            raise self.server_version
+        return self.server_version
+
+    async def api_resources(self) -> Body:
+        """Our group."""
+        self._ask("GET apis")
+        return {}
+
+    async def probe(self, namespace: str | None) -> None:
+        """One of each."""
+        self._ask(f"GET probe {namespace}")
+
+    async def list_jobs(self, namespace: str | None) -> tuple[list[Body], int]:
+        """All CiJobs."""
+        return self._listed("LIST job", self.jobs, namespace)
+
+    async def list_pods(self, namespace: str | None) -> tuple[list[Body], int]:
+        """All Pods."""
+        return self._listed("LIST pod", self.pods, namespace)
+
+    async def get_job(self, namespace: str, name: str) -> Body:
+        """One CiJob."""
+        return self._got("GET job", self.jobs, (namespace, name))
+
+    async def get_pod(self, namespace: str, name: str) -> Body:
+        """One Pod."""
+        return self._got("GET pod", self.pods, (namespace, name))
+
+    async def create_pod(self, manifest: Body) -> Body:
+        """Store a Pod."""
+        lost = self._ask("POST pod")
+        key = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        if key in self.pods:
+            raise ApiError(409, "AlreadyExists", f'pods "{key[1]}" already exists')
+        self._pods_made += 1
+        pod = self.webhook(copy.deepcopy(manifest))
+        pod["metadata"] |= {"uid": f"pod-{self._pods_made}", "creationTimestamp": stamp(0)}
+        pod["status"] = {"phase": "Pending"}
+        return _answer(self._store("pod", key, pod), lost)
+
+    async def patch_pod(self, namespace: str, name: str, patch: list[Body]) -> Body:
+        """Change a Pod."""
+        lost = self._ask("PATCH pod")
+        return _answer(self._patch("pod", self.pods, (namespace, name), patch), lost)
+
+    async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a Pod that no kubelet has."""
+        lost = self._ask("DELETE pod")
+        self._deleted("pod", self.pods, (namespace, name), uid)
+        _answer({}, lost)
+
+    async def patch_job_status(self, namespace: str, name: str, patch: list[Body]) -> Body:
+        """Change a CiJob's status."""
+        lost = self._ask("PATCH job/status")
+        return _answer(self._patch("job", self.jobs, (namespace, name), patch), lost)
+
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a CiJob."""
+        lost = self._ask("DELETE job")
+        self._deleted("job", self.jobs, (namespace, name), uid)
+        _answer({}, lost)
+
+    async def create_event(self, event: Body) -> None:
+        """Keep an Event."""
+        lost = self._ask("POST event")
+        if event["metadata"]["name"] in {stored["metadata"]["name"] for stored in self.events}:
+            raise ApiError(409, "AlreadyExists", "the event exists")
+        self.events.append(copy.deepcopy(event))
+        _answer({}, lost)
+
+    async def watch_pods(self, namespace: str | None, version: int) -> AsyncIterator[Body]:
+        """What was told of Pods after a version; then the watch ends."""
+        self._ask(f"WATCH pod {namespace} {version}")
+        for kind, of, body in self.told:
+            if of == "pod" and int(body["metadata"]["resourceVersion"]) > version:
+                yield {"type": kind, "object": copy.deepcopy(body)}
+
+    # --- inside
+
+    def _ask(self, request: str) -> ApiError | None:
+        """Note a request; the error to give once it was carried out, if its answer is to be lost."""
+        self.requests.append(request)
+        arranged = self._errors.get(request)
+        if not arranged:
+            return None
+        carried_out, error = arranged.pop(0)
+        if carried_out:
+            return error
+        raise error
+
+    def _store(self, kind: str, key: Key, body: Body) -> Body:
+        stored = self.jobs if kind == "job" else self.pods
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self.told.append(("MODIFIED" if key in stored else "ADDED", kind, copy.deepcopy(body)))
+        stored[key] = body
+        return copy.deepcopy(body)
+
+    def _remove(self, kind: str, key: Key) -> None:
+        body = (self.jobs if kind == "job" else self.pods).pop(key)
+        self._version += 1
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self.told.append(("DELETED", kind, body))
+
+    def _listed(self, request: str, stored: dict[Key, Body], namespace: str | None) -> tuple[list[Body], int]:
+        self._ask(request)
+        return [copy.deepcopy(body) for key, body in stored.items() if namespace in {None, key[0]}], self._version
+
+    def _got(self, request: str, stored: dict[Key, Body], key: Key) -> Body:
+        self._ask(request)
+        return copy.deepcopy(_found(stored, key))
+
+    def _deleted(self, kind: str, stored: dict[Key, Body], key: Key, uid: str) -> None:
+        if _found(stored, key)["metadata"]["uid"] != uid:
+            raise ApiConflict(409, "Conflict", "the UID in the precondition does not match")
+        self._remove(kind, key)
+
+    def _patch(self, kind: str, stored: dict[Key, Body], key: Key, patch: list[Body]) -> Body:
+        before = _found(stored, key)
+        after = _patched(before, patch)
+        return copy.deepcopy(before) if after == before else self._store(kind, key, after)
+
+
+def _answer(body: Body, lost: ApiError | None) -> Body:
+    if lost is not None:
+        raise lost
+    return body
+
+
+def _found(stored: dict[Key, Body], key: Key) -> Body:
+    if key not in stored:
+        raise ApiNotFound(404, "NotFound", f"{key[1]} not found")
+    return stored[key]
+
+
+def _patched(body: Body, patch: list[Body]) -> Body:
+    """A copy changed by the two operations of RFC 6902 that the operator uses."""
+    result: Body = copy.deepcopy(body)
+    for step in patch:
+        *parents, last = (part.replace("~1", "/").replace("~0", "~") for part in step["path"].split("/")[1:])
+        parent: Any = result
+        for part in parents:
+            parent = parent[part]
+        if step["op"] == "test" and parent.get(last) != step["value"]:
+            raise ApiConflict(422, "Invalid", f"testing path {step['path']} failed")
+        if step["op"] == "add":
+            parent[last] = copy.deepcopy(step["value"])
+    return result
