@@ -25,7 +25,7 @@ def test_the_pipeline_installs_docker_pulls_its_image_and_runs_its_tests(jobs: J
     assert "$ apt-get update && apt-get install -y docker.io" in log
     assert "$ docker pull ailhan/web-debug:latest" in log
     assert "Downloaded newer image for ailhan/web-debug:latest" in log
-    assert "test 2: ok" in log
+    assert "web-debug: 3 passed" in log
     assert {condition["type"] for condition in status["conditions"]} == {"Complete", "Finished"}
 
 

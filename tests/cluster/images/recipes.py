@@ -17,10 +17,12 @@ class Rootfs:
     """A root file system of Debian packages.
 
     Attributes:
+        label: what it is for, in a word.
         suite: release of Debian.
         packages: on top of the smallest system that has apt.
     """
 
+    label: str
     suite: str
     packages: tuple[str, ...]
 
@@ -44,11 +46,12 @@ class Recipe:
     aliases: tuple[str, ...] = ()
 
 
-DEBIAN = Rootfs("trixie", ("ca-certificates",))
-PYTHON = Rootfs("trixie", ("ca-certificates", "python3", "python3-pip", "python3-venv"))
-CLIENT = Rootfs("trixie", ("ca-certificates", "docker-cli", "git"))
+DEBIAN = Rootfs("plain", "trixie", ("ca-certificates",))
+PYTHON = Rootfs("python", "trixie", ("ca-certificates", "python3", "python3-pip", "python3-venv"))
+CLIENT = Rootfs("client", "trixie", ("ca-certificates", "docker-cli", "git"))
 # forky is the first release of Debian with Docker 28.5; Docker 29 is in none
 DOCKER = Rootfs(
+    "docker",
     "forky",
     (
         "ca-certificates", "docker-buildx", "docker-cli", "docker-compose", "docker.io", "git", "iproute2", "iptables",
@@ -87,10 +90,15 @@ def all_recipes() -> list[Recipe]:
         Recipe("ailhan/web-debug:latest", shell, (*applets, *web_debug("passing"))),
         Recipe("ailhan/web-debug:failing", shell, (*applets, *web_debug("failing"))),
         Recipe("docker:29-dind", docker_settings(), docker_files(), DOCKER, ("docker:29-cli",)),
-        Recipe("ubuntu:25.10", Settings(command=("/bin/bash",)), rootfs=DEBIAN),
+        Recipe("ubuntu:25.10", Settings(command=("/bin/bash",)), debian_files(), DEBIAN),
         Recipe("python:3-slim", Settings(command=("python3",)), python_files(), PYTHON),
         Recipe("cimg/base:current", Settings(command=("/bin/bash",), user="3434:3434"), home_files(), CLIENT),
     ]
+
+
+def debian_files() -> tuple[File, ...]:
+    """What keeps a job's `apt-get install` short."""
+    return (File("/etc/apt/preferences.d/stand-in", (FILES / "apt-preferences").read_bytes(), mode=0o644),)
 
 
 def docker_settings() -> Settings:
