@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import aiohttp
@@ -19,6 +20,7 @@ Body = dict[str, Any]
 
 _CIJOBS: Final = f"/apis/{names.API_VERSION}"
 _PODS: Final = "/api/v1"
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)")  # vendors add to it: 33+
 _JSON: Final = "application/json"
 _JSON_PATCH: Final = "application/json-patch+json"
 _PAGE: Final = 500
@@ -68,7 +70,10 @@ class Cluster:
     async def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
         body = await self._request("GET", "/version")
-        return int(body["major"]), int(str(body["minor"]).rstrip("+"))
+        found = _VERSION.match(f"{body.get('major')}.{body.get('minor')}")
+        if found is None:
+            raise ApiUnavailable(0, "", f"{self.server} did not answer as an API server does")
+        return int(found[1]), int(found[2])
 
     async def api_resources(self) -> Body:
         """What the API server serves of our group; ApiNotFound if the CRDs are not installed."""
@@ -139,7 +144,7 @@ class Cluster:
                     if event["type"] == "ERROR":
                         _raise_status(event["object"])
                     yield event
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ApiUnavailable(0, "", f"the watch of Pods broke: {_described(error)}") from error
         finally:
             response.close()
