@@ -71,9 +71,8 @@ class Job:
 
     def pod(self) -> Object:
         """Its Pod; an empty map if there is none."""
-        items = self.cluster.get("pods", f"--namespace={self.namespace}", f"--selector=cijob.dev/job={self.name}")[
-            "items"
-        ]
+        found = self.cluster.get("pods", f"--namespace={self.namespace}", f"--selector=cijob.dev/job={self.name}")
+        items = found.get("items", [])
         return dict(items[0]) if items else {}
 
     def log(self, container: str = "job") -> str:

@@ -92,7 +92,7 @@ def test_a_daemon_that_dies_ends_the_job_at_once(jobs: Jobs) -> None:
 
 
 def test_a_daemon_that_never_answers_is_not_the_scripts_fault(jobs: Jobs) -> None:
-    # A disk of 1 KiB: dockerd cannot even begin.
+    # With 8 MiB of memory dockerd cannot even begin.
     job = jobs.start(
         "never",
         image=CLIENT,
@@ -117,10 +117,12 @@ def test_an_image_name_that_is_none(jobs: Jobs) -> None:
 def test_a_pod_deleted_by_hand(cluster: Cluster, jobs: Jobs) -> None:
     job = jobs.start("deleted", docker={"enabled": False}, script=["echo started", "sleep 600"])
     job.wait_for_log("\nstarted")
+    uid = job.pod()["metadata"]["uid"]
     cluster.run("delete", "pod", job.pod()["metadata"]["name"], f"--namespace={jobs.namespace}", "--wait=false")
     status = job.end()
     assert (status["phase"], status["reason"]) == ("Failed", "PodDeleted"), status
-    assert job.pod() == {}, "it was not created again"
+    wait_for(lambda: job.pod() == {} or None, 60, lambda: f"{job.pod()} to go and not to come back")
+    assert status["podUID"] == uid
 
 
 def test_a_namespace_that_forbids_privileged_pods(cluster: Cluster, jobs: Jobs) -> None:

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from tests.e2e.lab import Jobs
 
 #: docker-run.yaml is what test_mission.py is about.
-EXAMPLES = sorted(path for path in (Path(__file__).parents[2] / "examples").glob("*.yaml") if path.name != "docker-run.yaml")
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[2] / "examples").glob("*.yaml") if path.name != "docker-run.yaml"
+)
 FAILING = {"timeout.yaml": ("Failed", "DeadlineExceeded")}
 
 
