@@ -1,6 +1,6 @@
 # Every target sets up what it needs; nothing has to be prepared but make itself (scripts/bootstrap installs even that).
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit chart-test integration e2e bench cluster-up cluster-down crds image install lock clean
+.PHONY: help demo test lint format unit chart-test integration e2e lifecycle bench cluster-up cluster-down crds image install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,11 @@ integration: cluster-up ## Tests against a real API server, without the operator
 e2e: install ## Tests of everything together, on the development cluster
 	@scripts/run pytest tests/e2e
 
+lifecycle: ## Tests of the development cluster itself, on one beside it: crashes in `up`, traces after `down`
+	@scripts/run pytest tests/cluster_lifecycle
+
 bench: install ## Measure start and verdict times on the development cluster
-	@scripts/run pytest tests/bench --capture=no
+	@scripts/run python -m tests.bench.start
 
 cluster-up: ## Bring up the development cluster, or repair it
 	@scripts/bootstrap
