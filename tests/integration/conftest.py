@@ -53,5 +53,5 @@ def _kubeconfig() -> str:
     command = [sys.executable, str(ROOT / "tests" / "cluster"), "kubeconfig"]
     found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     if found.returncode != 0:
-        pytest.fail(f"no API server: run `make cluster` or set CIJOB_TEST_KUBECONFIG ({found.stderr.strip()})")
+        pytest.fail(f"no API server: run `make cluster-up` or set CIJOB_TEST_KUBECONFIG ({found.stderr.strip()})")
     return found.stdout.strip()
