@@ -149,7 +149,7 @@ wait_for_child() { # gives its exit code; a signal to us ends `wait` early, and 
     done
 }
 
-rm -f "$mark" "$mark.new" "$socket" "$system" /var/run/docker.pid
+rm -f "$mark" "$mark.new" "$socket" "$system" "${system%.sock}.pid"
 command -v dockerd >/dev/null || fail "the image has no dockerd on its PATH: docker.io/library/docker:dind is such an image"
 command -v docker >/dev/null || fail "the image has no docker command on its PATH: nothing could tell when the daemon is ready"
 if [ -f "$cgroup/cgroup.controllers" ]; then enter_v2; else enter_v1; fi

@@ -133,8 +133,8 @@ def test_what_the_script_leaves_behind_does_not_keep_the_job(job: Container) -> 
 
 def test_what_ignores_sigterm_is_killed_after_a_while(job: Container) -> None:
     ended = job.run(
-        "sh -c 'trap \"\" TERM; echo $$ > \"$CIJOB_ROOT/left\"; while :; do sleep 1; done' &",
-        "sh -c 'trap \"echo asked\" TERM; echo $$ > \"$CIJOB_ROOT/asked\"; while :; do sleep 0.1; done' &",
+        'sh -c \'trap "" TERM; echo $$ > "$CIJOB_ROOT/left"; while :; do sleep 1; done\' &',
+        'sh -c \'trap "echo asked" TERM; echo $$ > "$CIJOB_ROOT/asked"; while :; do sleep 0.1; done\' &',
         'until [ -s "$CIJOB_ROOT/left" ] && [ -s "$CIJOB_ROOT/asked" ]; do sleep 0.05; done',
         after=['if kill -0 "$(cat "$CIJOB_ROOT/left")" 2>/dev/null; then echo alive; else echo gone; fi'],
     )

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -14,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from cijob import launcher, scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SECONDS = 20
 """After this long a test gives up; nothing here takes more than two or three."""
@@ -155,6 +156,18 @@ class Running:
             if line == self.seen[-1].rstrip("\n"):
                 return
         raise AssertionError(f"no line {line!r} in:\n{''.join(self.seen)}")
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what the launcher does in files.
+
+        Raises:
+            AssertionError: it ended without doing it, or took too long.
+        """
+        end = time.monotonic() + SECONDS
+        while not condition():
+            assert self.process.poll() is None, "the launcher has ended"
+            assert time.monotonic() < end, "the launcher took too long"
+            time.sleep(0.01)
 
     def signal(self, number: int) -> None:
         """Signal the launcher, as the kubelet does."""
