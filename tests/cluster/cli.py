@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.cluster.config import load
-from tests.cluster.driver import Driver, Status
+from tests.cluster.driver import Build, Driver, Status
 from tests.cluster.embedded import Embedded
 from tests.cluster.errors import ClusterError
 from tests.cluster.kind import Kind, docker_answers
@@ -52,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--tag", required=True, help="name of the image, such as cijob/operator:dev")
     build.add_argument("--file", type=Path, help="the Dockerfile (default: CONTEXT/Dockerfile)")
     build.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
+    build.add_argument(
+        "--unless-present", action="store_true",
+        help="do nothing if the cluster's registry has the tag (for tags that name the content)",
+    )  # fmt: skip
     build.add_argument("context", type=Path, metavar="CONTEXT", help="folder that the Dockerfile copies from")
     image = commands.add_parser("load-image", help="give an image to the cluster")
     image.add_argument("image", metavar="ARCHIVE_OR_TAG", help="an image archive, or the tag of a built image")
@@ -79,11 +83,21 @@ def dispatch(driver: Driver, arguments: argparse.Namespace) -> int:
         case "kubeconfig":
             print(driver.kubeconfig())
         case "build-image":
-            dockerfile = arguments.file or arguments.context / "Dockerfile"
-            driver.build_image(arguments.context, dockerfile, arguments.tag, arguments.build_arg)
+            driver.build_image(build_of(arguments))
         case _:
             print(driver.load_image(arguments.image))
     return 0
+
+
+def build_of(arguments: argparse.Namespace) -> Build:
+    """What is to be built."""
+    return Build(
+        context=arguments.context,
+        dockerfile=arguments.file or arguments.context / "Dockerfile",
+        tag=arguments.tag,
+        arguments=tuple(arguments.build_arg),
+        unless_present=arguments.unless_present,
+    )
 
 
 def bring_up(driver: Driver, arguments: argparse.Namespace) -> None:

@@ -35,6 +35,25 @@ class Status:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Build:
+    """An image to be built.
+
+    Attributes:
+        context: folder that the Dockerfile copies from.
+        dockerfile: the Dockerfile.
+        tag: name of the image.
+        arguments: build arguments, as NAME=VALUE.
+        unless_present: do nothing where the cluster has an image of that name.
+    """
+
+    context: Path
+    dockerfile: Path
+    tag: str
+    arguments: tuple[str, ...]
+    unless_present: bool
+
+
 class Driver(Protocol):
     """A way to run a development cluster. Every method raises ClusterError with what to do about a failure."""
 
@@ -65,5 +84,5 @@ class Driver(Protocol):
             The name under which Pods use it.
         """
 
-    def build_image(self, context: Path, dockerfile: Path, tag: str, arguments: list[str]) -> None:
+    def build_image(self, build: Build) -> None:
         """Build a Dockerfile, the result to be loaded by its tag."""

@@ -13,7 +13,7 @@ from tests.cluster import controlplane, network, node, packages, pki, registry
 from tests.cluster.api import Api
 from tests.cluster.cgroups import SYSTEM, Cgroups
 from tests.cluster.config import Config, NodeConfig
-from tests.cluster.driver import Status
+from tests.cluster.driver import Build, Status
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import apt, loading, recipes, store
 from tests.cluster.images.build import Archive, Builder
@@ -44,20 +44,22 @@ class Embedded:
         """Bring it up, or repair it."""
         require_root()
         packages.ensure()
-        with ThreadPoolExecutor() as pool:
+        pool = ThreadPoolExecutor(max_workers=1)  # images are made while programs are built, one after the other
+        try:
             builder = Builder(self.config.cache, apt.read())
             archives = {recipe: pool.submit(builder.archive, recipe) for recipe in recipes.wanted(images)}
             tools = self.tools.kubernetes()
             self.tools.helm()
             pause = recipes.pause(tools / "pause")
-            archives = {pause: pool.submit(builder.archive, pause), **archives}
             with self.locked():
                 self.resize(nodes)
                 self.prepare()
                 self.start_control_plane(tools)
                 self.start_nodes(tools)
-                self.provide_images(archives)
+                self.provide_images({pause: done(builder.archive(pause)), **archives})
                 self.wait_for_cluster(tools)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def resize(self, nodes: int | None) -> None:
         if nodes is not None and nodes < self.config.node_count:
@@ -222,15 +224,23 @@ class Embedded:
         self.kubeconfig()
         return loading.load(self.config, image)
 
-    def build_image(self, context: Path, dockerfile: Path, tag: str, arguments: list[str]) -> None:
+    def build_image(self, build: Build) -> None:
+        """Build with buildah."""
         require_root()
         packages.ensure()
         self.kubeconfig()
-        loading.build(self.config, context, dockerfile, tag, arguments)
+        loading.build(self.config, build)
 
     def locked(self) -> AbstractContextManager[None]:
         """One `up` or `down` at a time."""
         return locked(self.config.state / "lock", "another `up` or `down` of this cluster")
+
+
+def done(archive: Archive) -> Future[Archive]:
+    """An archive that is there already, among those that are still being made."""
+    future: Future[Archive] = Future()
+    future.set_result(archive)
+    return future
 
 
 def program(tools: Path) -> Path:

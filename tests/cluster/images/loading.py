@@ -2,15 +2,17 @@
 
 import json
 import os
+import sys
 import tarfile
 from pathlib import Path
 
 from tests.cluster.config import Config
+from tests.cluster.driver import Build
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import store
 from tests.cluster.images.names import parse
 from tests.cluster.progress import step
-from tests.cluster.shell import run
+from tests.cluster.shell import run, write
 
 CERTIFICATES = Path("/etc/ssl/certs")
 PIP_SETTINGS = ("INDEX_URL", "EXTRA_INDEX_URL", "TRUSTED_HOST", "CERT", "PROXY", "DEFAULT_TIMEOUT")
@@ -18,31 +20,36 @@ ARCHIVE_HINT = "Archives of `docker save NAME` and of buildah and skopeo (oci-ar
 BUILD_HINT = "The last lines above are the build's own; `up` must have run, since base images come from its registry."
 
 
-def build(config: Config, context: Path, dockerfile: Path, tag: str, arguments: list[str]) -> None:
+def build(config: Config, wanted: Build) -> None:
     """Build a Dockerfile with buildah, in the machine's network, with its certificates and its settings of pip.
 
     Raises:
         ClusterError: no such folder or file, or the build failed.
     """
-    if not dockerfile.is_file():
-        raise ClusterError(f"there is no {dockerfile}", "Name the Dockerfile with `--file`.")
-    settings = config.run / "build"
-    settings.mkdir(exist_ok=True)
-    (settings / "pip.conf").write_text(pip_settings(dict(os.environ)))
-    volumes = [f"{settings}/pip.conf:/etc/pip.conf:ro"]
-    if CERTIFICATES.is_dir():
-        volumes.append(f"{CERTIFICATES}:{CERTIFICATES}:ro")
-    with step(f"build {tag} from {dockerfile}"):
+    if not wanted.dockerfile.is_file():
+        raise ClusterError(f"there is no {wanted.dockerfile}", "Name the Dockerfile with `--file`.")
+    if wanted.unless_present and store.registry_digest(config, parse(wanted.tag)):
+        print(f"  {wanted.tag} is in the registry already", file=sys.stderr)
+        return
+    with step(f"build {wanted.tag} from {wanted.dockerfile}"):
         run(
             [*buildah(config), "bud", "--isolation", "chroot", "--network", "host", "--layers", "--format", "oci"]
             + ["--pull", "--tls-verify=false"]
-            + [word for volume in volumes for word in ("--volume", volume)]
-            + [word for argument in arguments for word in ("--build-arg", argument)]
-            + ["--tag", str(parse(tag)), "--file", dockerfile, context],
+            + [word for volume in volumes(config) for word in ("--volume", volume)]
+            + [word for argument in wanted.arguments for word in ("--build-arg", argument)]
+            + ["--tag", str(parse(wanted.tag)), "--file", wanted.dockerfile, wanted.context],
             env=registries(config),
             seconds=1800,
             hint=BUILD_HINT,
         )
+
+
+def volumes(config: Config) -> list[str]:
+    """What a build sees of the machine, and the image does not keep."""
+    settings = config.run / "build" / "pip.conf"
+    write(settings, pip_settings(dict(os.environ)))
+    certificates = [f"{CERTIFICATES}:{CERTIFICATES}:ro"] if CERTIFICATES.is_dir() else []
+    return [f"{settings}:/etc/pip.conf:ro", *certificates]
 
 
 def load(config: Config, image: str) -> str:
@@ -55,19 +62,27 @@ def load(config: Config, image: str) -> str:
     if path.is_file():
         source, name = archive_source(path)
     else:
-        name = str(parse(image))
-        source = f"containers-storage:[overlay@{storage(config)}+{runroot(config)}]{name}"
-        if not has_built(config, name):
-            raise ClusterError(
-                f"{image} is neither a file nor an image that was built here",
-                f"Build it first: `python3 tests/cluster build-image --tag {image} FOLDER`.",
-            )
+        source, name = built_source(config, image)
+    target = parse(name)
     with step(f"load {name}"):
-        target = parse(name)
-        store.push(config, source, target, ["unshare", "--mount", "--propagation=private", "--"])
+        if source:
+            store.push(config, source, target, ["unshare", "--mount", "--propagation=private", "--"])
         for node in config.nodes:
             store.pull(config, node, target)
     return name
+
+
+def built_source(config: Config, image: str) -> tuple[str, str]:
+    """How skopeo reads an image that was built here (empty: the registry has it already), and its full name."""
+    name = str(parse(image))
+    if has_built(config, name):
+        return f"containers-storage:[overlay@{storage(config)}+{runroot(config)}]{name}", name
+    if store.registry_digest(config, parse(image)):
+        return "", name
+    raise ClusterError(
+        f"{image} is neither a file nor an image that was built here",
+        f"Build it first: `python3 tests/cluster build-image --tag {image} FOLDER`.",
+    )
 
 
 def archive_source(path: Path) -> tuple[str, str]:
@@ -122,10 +137,10 @@ def runroot(config: Config) -> Path:
 def registries(config: Config) -> dict[str, str]:
     """Have buildah take base images from the local registry, under their own names."""
     path = config.run / "build" / "registries.conf"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(
+    write(
+        path,
         'unqualified-search-registries = ["docker.io"]\n'
-        f'[[registry]]\nprefix = "docker.io"\nlocation = "{config.registry}"\ninsecure = true\n'
+        f'[[registry]]\nprefix = "docker.io"\nlocation = "{config.registry}"\ninsecure = true\n',
     )
     return {"CONTAINERS_REGISTRIES_CONF": str(path)}
 
