@@ -11,19 +11,16 @@ import argparse
 import json
 import statistics
 import subprocess
-import sys
 import time
 import uuid
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.lab import Cluster, Jobs
+from tests.e2e.lab import Cluster, Jobs, running_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOT = Path(__file__).parents[2]
 IMAGE = "docker:29-cli"
 #: The script's first line is the time at which it runs; the clock of the node is that of this machine.
 SCRIPT = "date +%s.%N; docker version >/dev/null"
@@ -137,18 +134,6 @@ def report(results: dict[str, list[tuple[float, float]]]) -> None:
     for name, values in results.items():
         columns = [f"{statistics.median(v):.2f} ({min(v):.2f} - {max(v):.2f})" for v in zip(*values, strict=True)]
         print(f"{name:42} {columns[0]:>28} {columns[1]:>28}")
-
-
-def running_cluster() -> Cluster:
-    """The development cluster."""
-    command = [sys.executable, str(ROOT / "tests" / "cluster"), "status", "--output=json"]
-    found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    if found.returncode != 0:
-        sys.exit("no cluster: run `make bench`, which brings it up")
-    status = json.loads(found.stdout)
-    return Cluster(
-        status["kubectl"], status["helm"], status["kubeconfig"], status["registry"], status["registry_mirror"], None
-    )
 
 
 if __name__ == "__main__":

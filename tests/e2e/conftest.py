@@ -5,21 +5,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.lab import Cluster, Jobs
+from tests.e2e.lab import Cluster, Jobs, running_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
 OPERATOR_NAMESPACE = "cijob-system"
 
 
@@ -33,19 +29,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """The running cluster."""
-    command = [sys.executable, str(ROOT / "tests" / "cluster"), "status", "--output=json"]
-    found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-    if found.returncode != 0:
-        pytest.fail(f"no cluster: run `make e2e`, which brings it up ({found.stderr.strip()})")
-    status = json.loads(found.stdout)
-    there = Cluster(
-        kubectl=status["kubectl"],
-        helm=status["helm"],
-        kubeconfig=status["kubeconfig"],
-        registry=status.get("registry", ""),
-        registry_mirror=status.get("registry_mirror", ""),
-        audit_log=Path(status["audit_log"]) if status.get("audit_log") else None,
-    )
+    try:
+        there = running_cluster()
+    except RuntimeError as error:
+        pytest.fail(str(error))
     ready = there.run(
         "rollout", "status", "deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}", "--timeout=120s", check=False
     )

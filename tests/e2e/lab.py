@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 Object = dict[str, Any]
 T = TypeVar("T")
 
@@ -26,8 +28,6 @@ class Cluster:
     kubectl: str
     helm: str
     kubeconfig: str
-    registry: str
-    registry_mirror: str
     audit_log: Path | None
 
     def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -130,6 +130,21 @@ class Jobs:
         """Create a CiJob from a manifest."""
         manifest["metadata"]["namespace"] = self.namespace
         return Job(self.cluster, self.namespace, self.cluster.create(manifest)["metadata"]["name"])
+
+
+def running_cluster() -> Cluster:
+    """The development cluster.
+
+    Raises:
+        RuntimeError: it does not run; the message says what to do.
+    """
+    command = [sys.executable, str(ROOT / "tests" / "cluster"), "status", "--output=json"]
+    found = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    if found.returncode != 0:
+        raise RuntimeError(f"no cluster: run `make install`, which brings it up ({found.stderr.strip()})")
+    status = json.loads(found.stdout)
+    audit_log = Path(status["audit_log"]) if status.get("audit_log") else None
+    return Cluster(status["kubectl"], status["helm"], status["kubeconfig"], audit_log)
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float, what: Callable[[], str]) -> T:
