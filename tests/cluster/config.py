@@ -95,6 +95,15 @@ class Config:
         return self.state / "keep"
 
     @property
+    def machine(self) -> Path:
+        """What the clusters of this machine have changed on it together, to be put back by the last one."""
+        return self.state.parent / "machine"
+
+    def others(self) -> bool:
+        """Whether another cluster is up, or was not taken down."""
+        return any(folder != self.run for folder in self.state.parent.glob("*/run"))
+
+    @property
     def logs(self) -> Path:
         return self.run / "log"
 

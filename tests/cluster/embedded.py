@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from tests.cluster import controlplane, network, node, packages, pki, registry
+from tests.cluster import controlplane, machine, network, node, packages, pki, registry
 from tests.cluster.api import Api
 from tests.cluster.cgroups import SYSTEM, Cgroups
 from tests.cluster.config import Config, NodeConfig
@@ -74,6 +74,7 @@ class Embedded:
         groups = [name for item in config.nodes for name in (item.name, node.daemon_group(item))]
         self.cgroups.create(SYSTEM, *groups)
         with step("network, certificates and configuration"):
+            machine.prepare(config)
             network.up(config)
             self.pki.create(pki.identities(config))
             controlplane.write_configuration(config, self.pki)
@@ -169,12 +170,9 @@ class Embedded:
 
     def remove_traces(self) -> None:
         network.down(self.config)
-        noted = self.config.run / "created-folders"
-        if noted.exists():
-            for folder in reversed(noted.read_text().splitlines()):
-                shutil.rmtree(folder, ignore_errors=True)
         if self.config.run.exists():
             shutil.rmtree(self.config.run)
+        machine.restore(self.config)
         self.cgroups.remove()
 
     # --- questions and images -----------------------------------------------------------------------------------------

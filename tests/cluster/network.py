@@ -4,13 +4,11 @@ All of it is found again by name, so that `down` can take it away whatever happe
 """
 
 import json
-from pathlib import Path
 
 from tests.cluster.config import Config, NodeConfig
 from tests.cluster.errors import ClusterError
+from tests.cluster.machine import FORWARDING
 from tests.cluster.shell import run, succeeds
-
-FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 def up(config: Config) -> None:
@@ -23,7 +21,6 @@ def up(config: Config) -> None:
     for table, chain, rule in rules(config):
         if not succeeds(["iptables", "-w", "-t", table, "-C", chain, *rule]):
             run(["iptables", "-w", "-t", table, "-I", chain, *rule])
-    enable_forwarding(config)
 
 
 def down(config: Config) -> None:
@@ -35,7 +32,6 @@ def down(config: Config) -> None:
     for table, chain, rule in rules(config):
         while succeeds(["iptables", "-w", "-t", table, "-C", chain, *rule]):
             run(["iptables", "-w", "-t", table, "-D", chain, *rule])
-    restore_forwarding(config)
 
 
 def links(config: Config) -> list[str]:
@@ -95,18 +91,3 @@ def refuse_overlap(config: Config) -> None:
             "Choose other addresses with `--instance N` (it is the second number of them, less 200).",
             routes,
         )
-
-
-def enable_forwarding(config: Config) -> None:
-    """Let the machine pass packets on, remembering what it did before."""
-    before = config.run / "ip_forward"
-    if not before.exists():
-        before.write_text(FORWARDING.read_text())
-    FORWARDING.write_text("1")
-
-
-def restore_forwarding(config: Config) -> None:
-    before = config.run / "ip_forward"
-    others = any(path != before for path in config.state.parent.glob("*/run/ip_forward"))
-    if before.exists() and not others:
-        FORWARDING.write_text(before.read_text())

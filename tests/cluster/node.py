@@ -13,12 +13,12 @@ from tests.cluster.cgroups import Cgroups
 from tests.cluster.config import CLUSTER_DOMAIN, Config, NodeConfig
 from tests.cluster.images.names import parse
 from tests.cluster.images.recipes import PAUSE_IMAGE
+from tests.cluster.machine import NODE_FOLDERS
 from tests.cluster.pki import Pki
 from tests.cluster.processes import Daemon, Supervisor
 from tests.cluster.shell import run, succeeds, write
 
 CONTAINERD = "/usr/bin/containerd"
-NODE_FOLDERS = ("/var/lib/kubelet", "/var/lib/cni", "/var/log/pods", "/var/log/containers")
 
 CONTAINERD_CONFIG = """\
 version = 2
@@ -77,19 +77,9 @@ def prepare(config: Config, node: NodeConfig, supervisor: Supervisor) -> None:
     for folder in NODE_FOLDERS:
         own = node.folder / folder.replace("/", "-").strip("-")
         own.mkdir(parents=True, exist_ok=True)
-        create_mount_point(config, Path(folder))
         run([*inside, "mount", "--bind", own, folder])
     run([*inside, "mount", "-t", "tmpfs", "-o", "mode=755,size=64m", "tmpfs", "/run"])
     run([*inside, "touch", "/run/cijob-dev-node"])
-
-
-def create_mount_point(config: Config, folder: Path) -> None:
-    """A folder to mount on; noted first, so that `down` removes just what was not there before."""
-    if folder.exists():
-        return
-    with (config.run / "created-folders").open("a") as noted:
-        noted.write(f"{folder}\n")
-    folder.mkdir(parents=True)
 
 
 def write_configuration(config: Config, node: NodeConfig, pki: Pki) -> None:

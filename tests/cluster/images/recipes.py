@@ -48,7 +48,7 @@ class Recipe:
 
 DEBIAN = Rootfs("plain", "trixie", ("ca-certificates",))
 PYTHON = Rootfs("python", "trixie", ("ca-certificates", "python3", "python3-pip", "python3-venv"))
-CLIENT = Rootfs("client", "trixie", ("ca-certificates", "docker-cli", "git"))
+CLIENT = Rootfs("client", "trixie", ("ca-certificates", "curl", "docker-cli", "git"))
 # forky is the first release of Debian with Docker 28.5; Docker 29 is in none
 DOCKER = Rootfs(
     "docker",
