@@ -74,7 +74,7 @@ def test_values_reach_the_operator_in_the_form_that_it_reads(helm: Helm) -> None
             "mtu": 1400,
             "addressPools": [{"base": "10.210.0.0/16", "size": 24}, {"base": "10.220.0.0/16", "size": 20}],
         },
-        "defaults": {"job": {"requests": {"cpu": 2, "memory": "1Gi"}}, "timeoutSeconds": 1234567},
+        "defaults": {"job": {"requests": {"cpu": 2, "memory": "1Gi"}}, "timeoutSeconds": 123456},
     }
     settings = Settings.from_environment(helm.render(values).environment)
     assert settings.registry_mirrors == ("https://mirror.example.com", "http://10.0.0.1:5000")
@@ -82,7 +82,7 @@ def test_values_reach_the_operator_in_the_form_that_it_reads(helm: Helm) -> None
     assert settings.mtu == "1400"
     assert settings.address_pools == ("10.210.0.0/16/24", "10.220.0.0/16/20")
     assert settings.job_requests == {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "256Mi"}
-    assert settings.default_timeout_seconds == 1234567
+    assert settings.default_timeout_seconds == 123456
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from cijob.errors import ConfigurationError
 from cijob.models import CiJobSpec
+from cijob.settings import PREFIX, Settings
 from tests.unit.chart.helm import CHART, NAMESPACE, RefusedError
 
 if TYPE_CHECKING:
@@ -76,6 +78,15 @@ CHANGES: dict[str, Any] = {
 #: What must be set too for a value to matter.
 TOGETHER: dict[str, Object] = {"networkPolicy.apiServerPorts": {"networkPolicy": {"enabled": True}}}
 
+#: Values with bounds: the operator's setting, the least and the most.
+BOUNDS = [
+    ("defaults.timeoutSeconds", "default_timeout_seconds", 1, 604800),
+    ("defaults.ttlSecondsAfterFinished", "default_ttl_seconds", 0, 31536000),
+    ("waitingGraceSeconds", "waiting_grace_seconds", 0, 604800),
+    ("terminationGraceSeconds", "termination_grace_seconds", 1, 604800),
+    ("relistSeconds", "relist_seconds", 1, 604800),
+]
+
 TYPOS = [
     pytest.param({"replicas": 2}, "'replicas' not allowed", id="an unknown value"),
     pytest.param({"image": {"tagg": "1"}}, "'tagg' not allowed", id="an unknown value inside"),
@@ -141,6 +152,20 @@ def test_refuses(helm: Helm, values: Object, message: str) -> None:
     with pytest.raises(RefusedError) as refusal:
         helm.render(values)
     assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize(("path", "setting", "least", "most"), BOUNDS)
+def test_the_schema_and_the_operator_have_the_same_bounds(
+    helm: Helm, path: str, setting: str, least: int, most: int
+) -> None:
+    for value in (least, most):
+        environment = helm.render(nested(path, value)).environment
+        assert getattr(Settings.from_environment(environment), setting) == value
+    for value in (least - 1, most + 1):
+        with pytest.raises(RefusedError, match="minimum" if value < least else "maximum"):
+            helm.render(nested(path, value))
+        with pytest.raises(ConfigurationError):
+            Settings.from_environment({PREFIX + setting.upper(): str(value)})
 
 
 def test_refuses_a_cluster_without_native_sidecars_and_says_why(helm: Helm) -> None:
