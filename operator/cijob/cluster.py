@@ -43,11 +43,12 @@ async def connect(user_agent: str) -> client.ApiClient:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # no types there
         except config.ConfigException:
             await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # no types there
-    except (config.ConfigException, OSError, TypeError, ValueError) as error:
+        api = client.ApiClient(configuration)
+    except Exception as error:
+        reason = " ".join(str(error).split())
         raise ConfigurationError(
-            f"No cluster to talk to: set KUBECONFIG to a kubeconfig file, or run in a Pod with a service account ({error})"
+            f"No cluster to talk to: set KUBECONFIG to a kubeconfig file, or run in a Pod with a service account ({reason})"
         ) from error
-    api = client.ApiClient(configuration)
     api.user_agent = user_agent
     return api
 
