@@ -74,8 +74,18 @@ enter_v2() {
         say "cannot hand the cgroup controllers down: limits of inner containers may not hold"
     fi
     limit_inner memory.max
+    [ -z "$enter" ] || show_own_cgroup
     [ -z "$path" ] || hide_wrappers
-    [ -z "$enter" ] || $enter mount -t cgroup2 cgroup2 "$cgroup" || say "cannot mount the cgroup of this container"
+}
+
+show_own_cgroup() { # mounts the namespace's view in place of the node's; on top of that the kernel would refuse it
+    options=$(sed -n "s|^[^ ]* $cgroup cgroup2 \([^ ]*\) .*|\1|p" /proc/self/mounts | tail -n 1)
+    if umount "$cgroup" 2>/dev/null; then
+        $enter mount -t cgroup2 -o "${options:-rw}" cgroup2 "$cgroup" || fail "cannot mount this container's own cgroup"
+        own=$cgroup inner=$cgroup/docker peak=$cgroup/memory.peak
+    else
+        enter='' parent=$path/docker
+    fi
 }
 
 hand_down() { # only a group without processes can hand its controllers down, and new ones may come while they are moved

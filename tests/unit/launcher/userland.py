@@ -20,8 +20,25 @@ if TYPE_CHECKING:
 SECONDS = 20
 """After this long a test gives up; nothing here takes more than two or three."""
 
-SHELLS = ("dash", "bash", "busybox")
-_TOOLS = ("awk", "cat", "chmod", "date", "env", "grep", "ln", "mkdir", "mv", "ps", "rm", "sed", "setsid", "sleep", "wc")
+SHELLS = ("dash", "bash", "bash-as-sh", "busybox")
+_TOOLS = (
+    "awk",
+    "cat",
+    "chmod",
+    "date",
+    "env",
+    "grep",
+    "ln",
+    "mkdir",
+    "mv",
+    "ps",
+    "rm",
+    "sed",
+    "setsid",
+    "sleep",
+    "tail",
+    "wc",
+)
 _UNPRIVILEGED = () if os.geteuid() == 0 else ("--user", "--map-root-user")
 _CONTAINER = ("unshare", *_UNPRIVILEGED, "--pid", "--fork", "--kill-child", "--mount-proc")
 
@@ -35,14 +52,14 @@ def needed(program: str) -> str:
 
 
 def install(folder: Path, shell: str) -> None:
-    """Fill a folder for PATH with `sh` and tools as in an image with this shell (only `bash` has bash too)."""
+    """Fill a folder for PATH with `sh` and tools as in an image with this shell (those named bash have it beside `sh` too)."""
     folder.mkdir()
     if shell == "busybox":
         for tool in ("sh", *_TOOLS):
             (folder / tool).symlink_to(needed("busybox"))
         return
-    (folder / "sh").symlink_to(needed("dash"))
-    for tool in (*_TOOLS, *(("bash",) if shell == "bash" else ())):
+    (folder / "sh").symlink_to(needed("bash" if shell == "bash-as-sh" else "dash"))
+    for tool in (*_TOOLS, *(("bash",) if shell.startswith("bash") else ())):
         (folder / tool).symlink_to(needed(tool))
 
 
