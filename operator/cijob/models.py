@@ -15,13 +15,6 @@ from pydantic import Field, StrictBool, StrictInt
 
 from cijob.corev1 import EnvFromSource, EnvVar, Model, Quantity, Resources
 
-GROUP = "cijob.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
-KIND = "CiJob"
-PLURAL = "cijobs"
-
-DEFAULT_POOL = "default"
 DEFAULT_WORKING_DIR = "/workspace"
 
 

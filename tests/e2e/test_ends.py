@@ -51,6 +51,16 @@ def test_cancel_ends_a_running_job(jobs: Jobs, mode: str, *, after: bool) -> Non
     assert {condition["type"] for condition in job.status()["conditions"]} == {"Cancelled", "Failed", "Finished"}
 
 
+def test_cancel_ends_a_job_that_no_node_has_room_for(jobs: Jobs) -> None:
+    requests = {"requests": {"cpu": "1000"}}
+    job = jobs.start("no-room", docker={"enabled": False}, resources=requests, script=["true"])
+    status = job.wait_for_phase("Starting")
+    assert (status["reason"], "Insufficient cpu" in status["message"]) == ("Unschedulable", True), status
+    job.cancel("Graceful")
+    assert_end(job, "Cancelled", "Cancelled", None, "It had not started")
+    wait_for(lambda: job.pod() == {} or None, 60, lambda: f"{job.pod()} to go")
+
+
 def test_a_script_that_exits_with_0_on_sigterm_is_cancelled_all_the_same(jobs: Jobs) -> None:
     script = "trap 'echo handled; exit 0' TERM; echo started; while :; do sleep 0.1; done"
     job = jobs.start("trap", docker={"enabled": False}, script=[script])
@@ -185,6 +195,11 @@ def test_the_time_to_live_deletes_a_finished_job(cluster: Cluster, jobs: Jobs) -
 def test_a_missing_image_is_the_verdict_after_two_minutes(slow: dict[str, Job]) -> None:
     assert_end(slow["image"], "Failed", "ImagePullFailed", None, "could not be pulled.*nobody/nothing:1")
     assert grace_of(slow["image"]) >= 115
+    wait_for(
+        lambda: slow["image"].pod()["status"]["phase"] == "Failed" or None,
+        60,
+        lambda: "its Pod to be stopped, so that it never starts",
+    )
 
 
 def test_a_missing_secret_is_the_verdict_after_two_minutes(slow: dict[str, Job]) -> None:

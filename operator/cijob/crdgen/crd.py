@@ -6,7 +6,8 @@ from typing import Any
 
 from cijob.crdgen.rules import RULES
 from cijob.crdgen.schema import Schema, structural
-from cijob.models import DEFAULT_POOL, DEFAULT_WORKING_DIR, GROUP, KIND, PLURAL, VERSION, CiJobSpec, CiJobStatus
+from cijob.models import DEFAULT_WORKING_DIR, CiJobSpec, CiJobStatus
+from cijob.names import DEFAULT_POOL, GROUP, KIND, PLURAL, VERSION
 
 
 def _keyed(key: str) -> Schema:
