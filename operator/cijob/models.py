@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictBool, StrictInt
 
 from cijob.corev1 import EnvFromSource, EnvVar, Model, Quantity, Resources
+from cijob.names import DEFAULT_POOL
 
 DEFAULT_WORKING_DIR = "/workspace"
 
