@@ -205,6 +205,11 @@ DEADLINE = [
         143,
     ),
     Case(
+        "nor if nobody saw the job's end",
+        a_pod().running().dind_restarted().stopped("DaemonLost").ended("Failed", "DeadlineExceeded"),
+        Reason.DAEMON_LOST,
+    ),
+    Case(
         "a timeout of its own counts, not the default",
         a_pod().terminated(143, report=report(143, signal="TERM"), finished=61).ended("Failed", "DeadlineExceeded"),
         Reason.DEADLINE_EXCEEDED,

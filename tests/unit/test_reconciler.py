@@ -9,8 +9,10 @@ import structlog
 from structlog.testing import capture_logs
 
 from cijob import names
+from cijob.decisions import Decision
 from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable
 from cijob.observation import observe_pod
+from cijob.parsing import parse
 from cijob.reconciler import Reconciler
 from cijob.settings import Settings
 from cijob.workqueue import WorkQueue
@@ -160,6 +162,15 @@ async def test_nothing_is_patched_when_nothing_changed() -> None:
 
     for _ in range(3):
         assert await world.work_again(at(30)) == []
+
+
+async def test_a_status_that_is_there_already_is_not_written() -> None:
+    world = World(a_cijob().running())
+    job = world.api.jobs[JOB_KEY]
+
+    await world.operator._write_status(JOB_KEY, parse(job), Decision(status=parse(job).status))
+
+    assert world.api.requests == []
 
 
 async def test_the_answer_of_a_write_enters_the_cache_before_the_watch_tells() -> None:
