@@ -16,6 +16,7 @@ routes=${CIJOB_ROUTES:-/proc/net/route}
 groups=${CIJOB_GROUPS:-/proc/self/cgroup}
 socket=$root/daemon/docker.sock
 mark=$root/daemon/ready
+answered=$root/daemon/answered # outlives a restart of this container: whether the job ever had a daemon
 reserve=${CIJOB_MEMORY_RESERVE:-134217728}
 own='' inner='' parent='' enter='' peak='' woken='' child='' watcher=''
 
@@ -23,7 +24,7 @@ say() { printf 'cijob: %s\n' "$*" >&2; }
 
 report() { # report CODE MESSAGE: what the operator reads once this container has ended
     ready=false
-    [ ! -e "$mark" ] || ready=true
+    [ ! -e "$answered" ] || ready=true
     rm -f "$mark"
     bytes=null
     { read -r bytes <"$peak"; } 2>/dev/null || bytes=null
@@ -140,6 +141,7 @@ mark_when_ready() {
     done
     chmod 666 "$socket" "$system" # before the mark: a job that is not root may start at once
     { read -r instance </proc/sys/kernel/random/uuid; } 2>/dev/null || instance=$(date +%s)-$$
+    : >"$answered"
     echo "$instance" >"$mark.new" && mv "$mark.new" "$mark"
 }
 

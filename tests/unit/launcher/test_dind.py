@@ -186,6 +186,22 @@ def test_a_daemon_that_dies_before_it_answers(dind: Container) -> None:
     assert ended.message == {"ready": False, "message": "dockerd ended with 7.", "exitCode": 7, "peakMemory": 4096}
 
 
+def test_a_daemon_that_is_stopped_as_it_comes_back_had_been_ready(dind: Container) -> None:
+    """The kubelet shows only the newest end: it must not read as if the job never had a daemon."""
+    with dind.start("dind.sh") as running:
+        running.wait_until((dind.daemon / "ready").exists)
+        running.signal(signal.SIGTERM)
+        running.end()
+    (dind.root / "answer").unlink()
+    (dind.root / "die").touch()
+    dind.env["FAKE_CODE"] = "1"
+    with dind.start("dind.sh") as running:
+        ended = running.end()
+    assert not (dind.daemon / "ready").exists()
+    assert ended.message is not None
+    assert ended.message["ready"] is True
+
+
 def test_sigterm_before_the_first_answer_ends_the_daemon(dind: Container) -> None:
     (dind.root / "answer").unlink()
     with dind.start("dind.sh") as running:
