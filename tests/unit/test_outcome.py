@@ -293,6 +293,16 @@ DAEMON = [
         job=COMMAND,
     ),
     Case(
+        "a daemon that died under a script, and whose successor never got ready",
+        a_pod()
+        .terminated(143, report=report(143, signal="TERM", daemon="lost"), finished=40)
+        .dind_restarted(1, report=daemon_report(ready=False), finished=30)
+        .stopped("DaemonLost")
+        .ended("Failed", "DeadlineExceeded"),
+        Reason.DAEMON_LOST,
+        143,
+    ),
+    Case(
         "a Pod that we stopped because its daemon died",
         KILLED.dind_restarted().stopped("DaemonLost").ended("Failed", "DeadlineExceeded"),
         Reason.DAEMON_LOST,

@@ -91,8 +91,15 @@ def daemon_verdict(pod: ObservedPod) -> Verdict | None:
         return None
     if death is not None and death.reason == "OOMKilled":
         return verdict(Reason.DAEMON_OOM_KILLED, "", code)
-    never_ready = (own := DaemonReport.parse(death.message) if death else None) is not None and not own.ready
-    return verdict(Reason.DAEMON_NOT_READY if never_ready else Reason.DAEMON_LOST, _daemon_detail(death), code)
+    if not (report is not None and report.daemon in {"ready", "lost"}) and _never_ready(death):
+        return verdict(Reason.DAEMON_NOT_READY, _daemon_detail(death), code)
+    return verdict(Reason.DAEMON_LOST, _daemon_detail(death), code)
+
+
+def _never_ready(death: Terminated | None) -> bool:
+    """Whether the daemon itself said that it never answered; one that was killed says nothing."""
+    own = DaemonReport.parse(death.message) if death is not None else None
+    return own is not None and not own.ready
 
 
 def _plain(spec: CiJobSpec, pod: ObservedPod, ended: Terminated, timeout: timedelta) -> bool:
