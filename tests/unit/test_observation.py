@@ -202,6 +202,7 @@ def test_a_report_is_read() -> None:
         '"{}"',
         "{" * 4096,
         '{"a":' * 800,
+        '{"a":' + "[" * 4000,
         json.dumps(GOOD)[:-1],
         json.dumps(GOOD) + json.dumps(GOOD),
         *(
