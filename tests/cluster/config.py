@@ -155,6 +155,12 @@ def cache_folder(environment: dict[str, str]) -> Path:
     return Path(base) / "cijob-dev"
 
 
+def check_nodes(nodes: int) -> None:
+    """Refuse a number of nodes that there are no addresses for, or that no machine bears."""
+    if not 1 <= nodes <= MAX_NODES:
+        raise ClusterError(f"a cluster of {nodes} nodes is not possible", f"Choose from 1 to {MAX_NODES} nodes.")
+
+
 def load(instance: int, nodes: int = 1) -> Config:
     """The configuration of one instance.
 
@@ -163,8 +169,7 @@ def load(instance: int, nodes: int = 1) -> Config:
     """
     if not 0 <= instance <= MAX_INSTANCE:
         raise ClusterError(f"there is no instance {instance}", f"Choose one from 0 to {MAX_INSTANCE}.")
-    if not 1 <= nodes <= MAX_NODES:
-        raise ClusterError(f"a cluster of {nodes} nodes is not possible", f"Choose from 1 to {MAX_NODES} nodes.")
+    check_nodes(nodes)
     environment = dict(os.environ)
     state = Path(environment.get("CIJOB_DEV_STATE") or "/var/lib/cijob-dev")
     return Config(instance, state / str(instance), cache_folder(environment), nodes)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.cluster import controlplane, machine, network, node, packages, pki, registry
 from tests.cluster.api import Api
 from tests.cluster.cgroups import SYSTEM, Cgroups
-from tests.cluster.config import Config, NodeConfig
+from tests.cluster.config import Config, NodeConfig, check_nodes
 from tests.cluster.driver import Build, Status
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import apt, loading, recipes, store
@@ -62,9 +62,13 @@ class Embedded:
             pool.shutdown(cancel_futures=True)
 
     def resize(self, nodes: int | None) -> None:
-        if nodes is not None and nodes < self.config.node_count:
+        """Take over how many nodes are wanted."""
+        if nodes is None:
+            return
+        check_nodes(nodes)
+        if nodes < self.config.node_count:
             raise ClusterError(f"the cluster has {self.config.node_count} nodes already", "Take it down first.")
-        self.config = replace(self.config, node_count=nodes or self.config.node_count)
+        self.config = replace(self.config, node_count=nodes)
 
     def prepare(self) -> None:
         """Everything that the processes need to be there before them."""
@@ -127,8 +131,9 @@ class Embedded:
 
     def wait_for_cluster(self, tools: Path) -> None:
         for daemon in self.late_daemons(tools):
-            with step(daemon.name):
-                self.wait([daemon])
+            if not daemon.ready():
+                with step(daemon.name):
+                    self.wait([daemon])
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         wait_until(
             lambda: self.api.get(account) is not None, 30, "the default service account",

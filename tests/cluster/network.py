@@ -8,6 +8,7 @@ import json
 from tests.cluster.config import Config, NodeConfig
 from tests.cluster.errors import ClusterError
 from tests.cluster.machine import FORWARDING
+from tests.cluster.progress import wait_until
 from tests.cluster.shell import run, succeeds
 
 
@@ -25,10 +26,8 @@ def up(config: Config) -> None:
 
 def down(config: Config) -> None:
     """Take away what `up` made; the nodes' ends are gone with their namespaces."""
-    if succeeds(["ip", "link", "show", config.bridge]):
-        run(["ip", "link", "delete", config.bridge])
     for link in links(config):
-        run(["ip", "link", "delete", link])
+        delete_link(link)
     for table, chain, rule in rules(config):
         while succeeds(["iptables", "-w", "-t", table, "-C", chain, *rule]):
             run(["iptables", "-w", "-t", table, "-D", chain, *rule])
@@ -70,7 +69,16 @@ def connect(config: Config, node: NodeConfig, holder: int) -> None:
 def disconnect(config: Config, node: NodeConfig) -> None:
     """Take the cable to a node away."""
     if node.interface in links(config):
-        run(["ip", "link", "delete", node.interface])
+        delete_link(node.interface)
+
+
+def delete_link(name: str) -> None:
+    """Delete an interface; a cable also goes by itself, a moment after the namespace at its other end."""
+
+    def gone() -> bool:
+        return succeeds(["ip", "link", "delete", name]) or not succeeds(["ip", "link", "show", name])
+
+    wait_until(gone, 10, f"the interface {name} to go")
 
 
 def uplink_mtu() -> int:

@@ -24,9 +24,10 @@ def publish(config: Config, archive: Archive, name: Name, present: dict[str, dic
     if registry_digest(config, name) != archive.digest:
         with step(f"push {name} into the local registry"):
             push(config, f"oci-archive:{archive.path}", name)
-    for node in config.nodes:
-        if present[node.name].get(str(name)) != archive.digest:
-            with step(f"pull {name} onto {node.name}"):
+    lacking = [node for node in config.nodes if present[node.name].get(str(name)) != archive.digest]
+    if lacking:
+        with step(f"pull {name} onto {', '.join(node.name for node in lacking)}"):
+            for node in lacking:
                 pull(config, node, name)
 
 
