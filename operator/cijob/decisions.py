@@ -135,7 +135,7 @@ def _finished(job: CiJob, pod: ObservedPod | None, settings: Settings, now: date
 
 def _without_pod(job: CiJob, gone: ObservedPod | None, settings: Settings, now: datetime) -> Decision:
     if gone is not None or job.status.pod_uid is not None:
-        return finish(job, gone, vanished(job.spec, gone, _timeout(job, settings)), now)
+        return finish(job, gone, vanished(job.spec, gone, _timeout(job, gone, settings)), now)
     if job.spec.cancel is not None:
         return finish(job, None, verdict(Reason.CANCELLED, "It had not started."), now)
     problems = [*validate_name(job.name), *validate_spec(job.spec)]
@@ -153,7 +153,7 @@ def _with_pod(job: CiJob, pod: ObservedPod, settings: Settings, now: datetime) -
         return finish(job, None, verdict(Reason.POD_NAME_CONFLICT, f"The Pod is {pod.name}."), now)
     if job.spec.docker.enabled and not pod.sidecar:
         return finish(job, pod, verdict(Reason.POD_REJECTED, _STRIPPED), now)
-    end = outcome(job.spec, pod, _timeout(job, settings))
+    end = outcome(job.spec, pod, _timeout(job, pod, settings))
     if end is not None:
         return finish(job, pod, end, now)
     if job.spec.cancel is not None:
@@ -213,5 +213,8 @@ def _stop(pod: ObservedPod, why: str, now: datetime) -> StopPod | None:
     return StopPod(pod=pod, why=why, active_deadline_seconds=seconds)
 
 
-def _timeout(job: CiJob, settings: Settings) -> timedelta:
+def _timeout(job: CiJob, pod: ObservedPod | None, settings: Settings) -> timedelta:
+    """The Pod's own deadline where it has it still: the operator's default may have changed since."""
+    if pod is not None and pod.active_deadline_seconds and not pod.stop:
+        return timedelta(seconds=pod.active_deadline_seconds)
     return timedelta(seconds=timeout_seconds(job, settings))

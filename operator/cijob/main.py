@@ -35,6 +35,7 @@ _WORKERS: Final = 32
 _DRAIN: Final = 10.0
 _STUCK: Final = 120.0
 _SILENT: Final = 180.0
+_PAUSE: Final = 2.0
 
 
 def run() -> None:
@@ -84,27 +85,33 @@ class Operator:
         """Work the queue once everything was listed: a decision on half a cache would be a guess."""
         for watch in self.watches:
             await watch.synced.wait()
-        await self.relist()
+        while not await self._relisted_jobs():  # noqa: ASYNC110  nothing else tells that the API server is back
+            await asyncio.sleep(_PAUSE)
         self.jobs_listed = True
         log.info("the operator is ready", jobs=len(self.reconciler.jobs), pods=len(self.reconciler.pods))
         async with asyncio.TaskGroup() as group:
             group.create_task(self.queue.run(self.reconciler.reconcile, _WORKERS))
             group.create_task(self._relist_regularly())
 
-    async def relist(self) -> None:
-        """List everything, and work on what a watch missed."""
-        for namespace in self.settings.namespaces or (None,):
-            await self.reconciler.relist_jobs(namespace)
+    async def _relisted_jobs(self) -> bool:
+        try:
+            for namespace in self.settings.namespaces or (None,):
+                await self.reconciler.relist_jobs(namespace)
+        except ApiError as error:
+            log.warning("cannot list CiJobs: trying again", error=error.message)
+            return False
+        return True
 
     async def _relist_regularly(self) -> None:
+        """What the watches missed."""
         while True:
             await asyncio.sleep(self.settings.relist_seconds)  # the period itself
             try:
                 for watch in self.watches:
                     await watch.relist()
-                await self.relist()
             except ApiError as error:
-                log.warning("could not relist: trying again next time", error=error.message)
+                log.warning("cannot list Pods: trying again next time", error=error.message)
+            await self._relisted_jobs()
 
 
 async def _operate(settings: Settings) -> None:

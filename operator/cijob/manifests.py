@@ -147,7 +147,7 @@ def _job_container(job: CiJob, attempt: int, settings: Settings) -> Manifest:
 
 
 def _job_env(job: CiJob, attempt: int, settings: Settings) -> list[Manifest]:
-    """What the job sees: our defaults, then the user's, who wins where both name a variable; then what is ours alone."""
+    """What the job sees: what is ours alone, our defaults, then the user's, who wins over a default and may refer to all."""
     spec = job.spec
     defaults = {"CI": "true"}
     if spec.docker.enabled:
@@ -171,13 +171,9 @@ def _job_env(job: CiJob, attempt: int, settings: Settings) -> list[Manifest]:
         }
     variables = [{"name": name, "value": _literal(value)} for name, value in (spec.variables or {}).items()]
     env = [variable.model_dump(by_alias=True, exclude_none=True) for variable in spec.env or ()]
-    users = {variable["name"] for variable in (*variables, *env)}
-    return [
-        *_plain(name_value for name_value in defaults.items() if name_value[0] not in users),
-        *variables,
-        *env,
-        *_plain(own.items()),
-    ]
+    users = {variable["name"]: variable for variable in (*variables, *env) if variable["name"] not in own}
+    ours = own | {name: value for name, value in defaults.items() if name not in users}
+    return [*_plain(ours.items()), *users.values()]
 
 
 def _dind_container(job: CiJob, settings: Settings) -> Manifest:

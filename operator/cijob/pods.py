@@ -54,6 +54,8 @@ class PodWatch:
                 log.warning("cannot watch Pods: trying again", error=error.message, seconds=pause)
                 await asyncio.sleep(pause)  # a bounded pause between tries, not a wait for anything
                 pause = min(_LAST_PAUSE, 2 * pause)
+            else:
+                await asyncio.sleep(_FIRST_PAUSE)  # a watch that ends at once must not make a busy loop
 
     async def relist(self) -> int:
         """Compare the cache with a consistent list; gives the list's version."""

@@ -213,6 +213,13 @@ def test_a_job_that_ends_before_it_was_seen_running_gets_one_status() -> None:
     assert decision.action is None
 
 
+def test_the_pods_own_deadline_counts_though_the_operators_default_has_changed() -> None:
+    killed = a_pod().terminated(143, report=report(143, signal="TERM"), finished=601)
+    killed = killed.with_(spec=killed.body["spec"] | {"activeDeadlineSeconds": 600}).ended("Failed", "DeadlineExceeded")
+
+    assert reason_of(decided(a_cijob(), killed, 602)) is Reason.DEADLINE_EXCEEDED
+
+
 def test_an_end_that_is_not_plain_waits_for_the_pods() -> None:
     assert decided(a_cijob().running(), a_pod().terminated(143)) == NOTHING
 

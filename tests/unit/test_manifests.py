@@ -301,7 +301,7 @@ def test_the_users_own_variable_wins(field: str, name: str) -> None:
 
 
 def test_what_the_launcher_needs_cannot_be_taken_over() -> None:
-    """Validation refuses these names; if one slips past, ours is still the last."""
+    """Validation refuses these names; if one slips past, ours still holds."""
     pod = pod_of(a_cijob().with_spec(variables={"CIJOB_DAEMON": "0", "CIJOB_UID": "x"}))
 
     assert env(pod)["CIJOB_DAEMON"] == "1"

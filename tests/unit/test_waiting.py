@@ -127,6 +127,17 @@ def test_the_daemons_image_gets_a_grace_from_the_pods_start(kubelet: str) -> Non
     assert "pull access denied" in late.verdict.message
 
 
+@pytest.mark.parametrize("kubelet", ["CreateContainerError", "RunContainerError", "CreateContainerConfigError"])
+def test_a_daemon_that_cannot_be_made_gets_the_same_grace(kubelet: str) -> None:
+    pod = a_pod().started(1).dind_waiting(kubelet, "no such device").waiting("PodInitializing")
+
+    assert wait_of(pod, 120).until == at(121)
+    late = wait_of(pod, 121)
+    assert late.verdict is not None
+    assert late.verdict.reason is Reason.DAEMON_NOT_READY
+    assert "no such device" in late.verdict.message
+
+
 def test_a_daemon_that_fell_at_its_start_is_hopeless_at_once() -> None:
     pod = a_pod().dind_restarted(1, report=daemon_report(ready=False, message="cannot mount the cgroup"))
 

@@ -27,6 +27,14 @@ _GRACED: Final = {
     "RunContainerError": Reason.START_ERROR,
 }
 _IMAGE: Final = frozenset(waiting for waiting, reason in _GRACED.items() if reason is Reason.IMAGE_PULL_FAILED)
+#: The same for the daemon, whose image and settings are the operator's.
+_DIND: Final = {
+    "InvalidImageName": Reason.DAEMON_IMAGE_PULL_FAILED,
+    **{
+        waiting: Reason.DAEMON_IMAGE_PULL_FAILED if waiting in _IMAGE else Reason.DAEMON_NOT_READY
+        for waiting in _GRACED
+    },
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +57,8 @@ def waiting(spec: CiJobSpec, pod: ObservedPod, grace: timedelta, now: datetime) 
         return None
     if pod.start_time is None:
         return _wait(Reason.UNSCHEDULABLE, pod.unschedulable) if pod.unschedulable else _wait(Reason.CONTAINER_STARTING)
-    if (
-        spec.docker.enabled
-        and pod.dind.running_since is None
-        and pod.dind.waiting_reason in (_IMAGE | {"InvalidImageName"})
-    ):
-        return _graced(Reason.DAEMON_IMAGE_PULL_FAILED, pod.dind, pod.start_time, grace, now)
+    if spec.docker.enabled and pod.dind.waiting_reason in _DIND:
+        return _graced(_DIND[pod.dind.waiting_reason], pod.dind, pod.start_time, grace, now)
     if spec.docker.enabled and pod.dind.restart_count > 0:
         return _daemon_died(pod)
     if pod.job.waiting_reason == "InvalidImageName":
