@@ -14,7 +14,8 @@ PROGRAMS = {
     "/usr/sbin/runc": "runc",
     "/usr/lib/cni/ptp": "containernetworking-plugins",
     "/usr/bin/docker-registry": "docker-registry",
-    "/bin/busybox": "busybox-static",
+    # Its own record, not its program: the package busybox has that too, but cannot run in an image of its own.
+    "/var/lib/dpkg/info/busybox-static.list": "busybox-static",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
     "buildah": "buildah",
     "conntrack": "conntrack",
