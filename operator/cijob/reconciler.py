@@ -6,7 +6,7 @@ starts from what is observed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -32,7 +32,7 @@ from cijob.reasons import Reason
 from cijob.verdict import verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from cijob.cluster import Body, Cluster
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from cijob.workqueue import WorkQueue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 def job_identity(body: Body) -> tuple[Key, str, int]:
@@ -94,13 +96,11 @@ class Reconciler:
 
     async def confirm_pod_gone(self, pod: ObservedPod) -> bool:
         """Whether a Pod that a list lacks is gone for certain; the cache is brought up to date."""
-        try:
-            found = observe_pod(await self._cluster.get_pod(pod.namespace, pod.name))
-        except ApiNotFound:
-            return self.pods.remove(pod)
-        if found.uid != pod.uid:
-            self.pods.remove(pod)
-        return self.pods.observe(found)
+
+        async def get() -> ObservedPod:
+            return observe_pod(await self._cluster.get_pod(pod.namespace, pod.name))
+
+        return await _confirm_gone(self.pods, pod, get())
 
     async def relist_jobs(self, namespace: str | None) -> None:
         """Compare the cached CiJobs with a consistent list, and enqueue each with news."""
@@ -109,19 +109,10 @@ class Reconciler:
         for key in news:  # at once: the requests below may fail
             self._queue.add(key)
         for body in missing:
-            key, uid, _ = job_identity(body)
-            if namespace in {None, key[0]} and await self._confirm_job_gone(key, uid, body):
+            key = job_identity(body)[0]
+            if namespace in {None, key[0]} and await _confirm_gone(self.jobs, body, self._cluster.get_job(*key)):
                 self._queue.add(key)
         self.jobs.forget_before(version)
-
-    async def _confirm_job_gone(self, key: Key, uid: str, body: Body) -> bool:
-        try:
-            found = await self._cluster.get_job(*key)
-        except ApiNotFound:
-            return self.jobs.remove(body)
-        if found["metadata"]["uid"] != uid:
-            self.jobs.remove(body)
-        return self.jobs.observe(found)
 
     async def _step(self, key: Key, body: Body) -> Decision:
         try:
@@ -267,6 +258,17 @@ class Reconciler:
         if gone is not None:
             name = names.pod_name(key[1], gone["metadata"]["uid"], status.FIRST_ATTEMPT)
             self.pods.forget((key[0], name))
+
+
+async def _confirm_gone(store: Store[T], item: T, get: Awaitable[T]) -> bool:
+    """Whether the cache has news of an object that a list lacks: that it is gone, or what a GET shows in its place."""
+    try:
+        found = await get
+    except ApiNotFound:
+        return store.remove(item)
+    if store.identity(found)[1] != store.identity(item)[1]:
+        store.remove(item)
+    return store.observe(found)
 
 
 def _escaped(key: str) -> str:
