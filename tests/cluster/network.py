@@ -11,6 +11,8 @@ from tests.cluster.machine import FORWARDING
 from tests.cluster.progress import wait_until
 from tests.cluster.shell import run, succeeds
 
+OVERLAY_MTU = 1400
+
 
 def up(config: Config) -> None:
     """Create what is missing of the bridge, the rules and the routes."""
@@ -88,6 +90,12 @@ def uplink_mtu() -> int:
         return 1500
     link = json.loads(run(["ip", "-json", "link", "show", "dev", routes[0]["dev"]]))
     return int(link[0]["mtu"])
+
+
+def pod_mtu() -> int:
+    """The MTU of the Pods' interfaces: below a host's 1500, as on a cluster with an overlay, so that a daemon that takes
+    1500 for granted fails here too."""
+    return min(uplink_mtu(), OVERLAY_MTU)
 
 
 def refuse_overlap(config: Config) -> None:

@@ -120,7 +120,7 @@ def cni_config(node: NodeConfig) -> dict[str, object]:
         "cniVersion": "0.4.0",
         "name": "pods",
         "plugins": [
-            {"type": "ptp", "ipMasq": False, "mtu": network.uplink_mtu(), "ipam": ipam},
+            {"type": "ptp", "ipMasq": False, "mtu": network.pod_mtu(), "ipam": ipam},
             {"type": "portmap", "capabilities": {"portMappings": True}},
         ],
     }

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cijob.settings import Settings
 from tests.e2e.lab import Cluster, Jobs, running_cluster
+from tests.e2e.pods import Pods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +44,23 @@ def cluster() -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def jobs(cluster: Cluster) -> Iterator[Jobs]:
-    """CiJobs in a namespace of the module's own."""
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of the module's own."""
     name = f"e2e-{uuid.uuid4().hex[:10]}"
     cluster.run("create", "namespace", name)
-    yield Jobs(cluster, name)
+    yield name
     cluster.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def jobs(cluster: Cluster, namespace: str) -> Jobs:
+    """CiJobs in a namespace of the module's own."""
+    return Jobs(cluster, namespace)
+
+
+@pytest.fixture(scope="module")
+def pods(cluster: Cluster, namespace: str) -> Pods:
+    """Pods as the operator builds them, without the operator, in a namespace of the module's own."""
+    mirror = cluster.registry_mirror
+    settings = Settings(registry_mirrors=(mirror,), insecure_registries=(mirror.removeprefix("http://"),))
+    return Pods(cluster, namespace, settings)

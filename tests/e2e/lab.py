@@ -29,6 +29,7 @@ class Cluster:
     helm: str
     kubeconfig: str
     audit_log: Path | None
+    registry_mirror: str = ""
 
     def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run kubectl."""
@@ -144,7 +145,7 @@ def running_cluster() -> Cluster:
         raise RuntimeError(f"no cluster: run `make install`, which brings it up ({found.stderr.strip()})")
     status = json.loads(found.stdout)
     audit_log = Path(status["audit_log"]) if status.get("audit_log") else None
-    return Cluster(status["kubectl"], status["helm"], status["kubeconfig"], audit_log)
+    return Cluster(status["kubectl"], status["helm"], status["kubeconfig"], audit_log, status["registry_mirror"])
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float, what: Callable[[], str]) -> T:
