@@ -97,12 +97,11 @@ def _metadata(job: CiJob, attempt: int, files: Mapping[str, str]) -> Manifest:
 
 def _launcher_files(job: CiJob) -> dict[str, str]:
     """The texts that reach the containers as files: the API neither expands nor folds anything in an annotation."""
-    files = {}
+    files: dict[str, str] = {}
     if job.spec.docker.enabled:
-        files["dind.sh"] = launcher.read("dind.sh")
+        files |= {name: launcher.read(name) for name in launcher.DIND}
     if job.spec.script is not None:
-        files["job.sh"] = launcher.read("job.sh")
-        files["prelude.sh"] = launcher.read("prelude.sh")
+        files |= {name: launcher.read(name) for name in launcher.JOB}
         files["script"] = scripts.script_file(job.spec.before_script or (), job.spec.script)
         if job.spec.after_script:
             files["after"] = scripts.after_file(job.spec.after_script)
@@ -186,6 +185,8 @@ def _dind_container(job: CiJob, settings: Settings) -> Manifest:
         "CIJOB_INSECURE_REGISTRIES": " ".join(settings.insecure_registries),
         "CIJOB_ADDRESS_POOLS": " ".join(_address_pool(pool) for pool in settings.address_pools),
         "CIJOB_MEMORY_RESERVE": str(_MEMORY_RESERVE),
+        # Without `job.sh` nobody asks while the job's end is fresh.
+        "CIJOB_DIAGNOSE": "Asked" if job.spec.command is None else "End",
         # Without it the image's entry point would make certificates and listen on the Pod's address.
         "DOCKER_TLS_CERTDIR": "",
     }
@@ -195,7 +196,7 @@ def _dind_container(job: CiJob, settings: Settings) -> Manifest:
         "imagePullPolicy": settings.dind_image_pull_policy,
         "restartPolicy": "Always",
         "command": ["/bin/sh", f"{names.LAUNCHER_DIR}/dind.sh"],
-        "env": _plain(env.items()),
+        "env": [*_plain(env.items()), _pod_field("CIJOB_POD_IP", "podIP"), _pod_field("CIJOB_HOST_IP", "hostIP")],
         "resources": _resources(docker.resources, settings.dind_requests),
         "securityContext": {"privileged": True},
         "volumeMounts": [
@@ -257,6 +258,10 @@ def _resources(resources: Resources | None, default_requests: Mapping[str, str])
 
 def _plain(pairs: Iterable[tuple[str, str]]) -> list[Manifest]:
     return [{"name": name, "value": value} for name, value in pairs]
+
+
+def _pod_field(name: str, field: str) -> Manifest:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": f"status.{field}"}}}
 
 
 def _literal(value: str) -> str:

@@ -90,6 +90,41 @@ class ObservedPod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What the daemon's side knows about a job that failed (`launcher/diagnosis.sh`)."""
+
+    #: Name and image of the last inner container that the kernel killed for memory; empty for a step of a build.
+    killed_name: str = ""
+    killed_image: str = ""
+    #: The memory limit that was hit in bytes, None if it is not known; only where `killed` is set.
+    killed_limit: int | None = None
+    killed: bool = False
+    #: Size of the disk with Docker's data, and what is left of it, in bytes; None while it is not full.
+    disk: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any]) -> Trouble:
+        """The trouble that a report tells of, if any.
+
+        Raises:
+            KeyError, TypeError: the report is none of ours.
+        """
+        killed, disk = report.get("oomKilled"), report.get("disk")
+        trouble: dict[str, Any] = {}
+        if killed is not None:
+            limit = killed["limit"]
+            trouble = {
+                "killed": True,
+                "killed_name": str(killed["name"]),
+                "killed_image": str(killed["image"]),
+                "killed_limit": None if limit is None else _size(limit),
+            }
+        if disk is not None:
+            trouble["disk"] = (_size(disk["size"]), _size(disk["free"]))
+        return cls(**trouble)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobReport:
     """What `job.sh` leaves as the job container's termination message."""
 
@@ -104,6 +139,7 @@ class JobReport:
     daemon: str = "none"
     #: Peak memory of the container in bytes, None where it could not be read.
     peak_memory: int | None = None
+    trouble: Trouble = Trouble()
 
     @classmethod
     def parse(cls, text: str) -> JobReport | None:
@@ -117,6 +153,7 @@ class JobReport:
                 signal=str(data.get("signal") or ""),
                 daemon=str(data["daemon"]),
                 peak_memory=None if data.get("peakMemory") is None else _integer(data["peakMemory"]),
+                trouble=Trouble.of(data),
             )
         except (KeyError, TypeError):
             return None
@@ -130,6 +167,7 @@ class DaemonReport:
     ready: bool
     #: What went wrong, in a line for people; empty if nothing is known.
     message: str = ""
+    trouble: Trouble = Trouble()
 
     @classmethod
     def parse(cls, text: str) -> DaemonReport | None:
@@ -138,7 +176,11 @@ class DaemonReport:
         ready = data.get("ready")
         if not isinstance(ready, bool):
             return None
-        return cls(ready=ready, message=str(data.get("message") or ""))
+        try:
+            trouble = Trouble.of(data)
+        except (KeyError, TypeError):
+            trouble = Trouble()
+        return cls(ready=ready, message=str(data.get("message") or ""), trouble=trouble)
 
 
 def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
@@ -250,3 +292,10 @@ def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{value!r} is no whole number")
     return value
+
+
+def _size(value: object) -> int:
+    size = _integer(value)
+    if not 0 <= size < 1 << 63:
+        raise TypeError(f"{size} is no number of bytes")
+    return size

@@ -14,6 +14,7 @@ QUANTITY = r"[0-9]{1,15}(\.[0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2
 _DURATION = re.compile(DURATION)
 _QUANTITY = re.compile(QUANTITY)
 
+_KIBI = 1024
 _SHOWN = 40
 """Characters of a bad value that an error message repeats."""
 
@@ -85,6 +86,23 @@ def parse_bytes(text: str) -> int:
     """
     value = parse_quantity(text)
     return -(-value.numerator // value.denominator)
+
+
+def format_bytes(number: int) -> str:
+    """A number of bytes for people, in the unit that leaves three digits or so (`67108864` is `64Mi`).
+
+    Raises:
+        ValueError: the number is negative.
+    """
+    if number < 0:
+        raise ValueError(f"{number} bytes is no size: it must not be negative")
+    unit = ""
+    amount = float(number)
+    for larger in ("Ki", "Mi", "Gi", "Ti"):
+        if amount < _KIBI:
+            break
+        amount, unit = amount / _KIBI, larger
+    return f"{amount:.{0 if amount >= 100 else 1}f}".removesuffix(".0") + unit  # noqa: PLR2004  three digits
 
 
 def _shown(text: str) -> str:

@@ -12,6 +12,7 @@ from tests.cluster.progress import wait_until
 from tests.cluster.shell import run, succeeds
 
 OVERLAY_MTU = 1400
+TUN_HINT = "A virtual machine needs /dev/net/tun: `modprobe tun`, or in a container have it passed in."
 
 
 def up(config: Config) -> None:
@@ -65,6 +66,19 @@ def connect(config: Config, node: NodeConfig, holder: int) -> None:
     run([*inside, "link", "set", "eth0", "mtu", str(uplink_mtu()), "up"])
     run([*inside, "route", "replace", "default", "via", str(config.host)])
     run(["nsenter", f"--target={holder}", "--net", "sh", "-c", 'echo 1 > "$0"', FORWARDING])
+    route_pods(config, node)
+
+
+def connect_vm(config: Config, node: NodeConfig) -> None:
+    """Lay a cable from the bridge to a virtual machine, which sets the address at its own end itself."""
+    if node.interface not in links(config):
+        run(["ip", "tuntap", "add", "dev", node.interface, "mode", "tap"], hint=TUN_HINT)
+    run(["ip", "link", "set", node.interface, "master", config.bridge, "mtu", str(uplink_mtu()), "up"])
+    route_pods(config, node)
+
+
+def route_pods(config: Config, node: NodeConfig) -> None:
+    """Have the machine, and through it the other nodes, find the node's Pods; the route goes with the bridge."""
     run(["ip", "route", "replace", str(node.pods), "via", str(node.address), "dev", config.bridge])
 
 
@@ -93,8 +107,7 @@ def uplink_mtu() -> int:
 
 
 def pod_mtu() -> int:
-    """The MTU of the Pods' interfaces: below a host's 1500, as on a cluster with an overlay, so that a daemon that takes
-    1500 for granted fails here too."""
+    """The MTU of the Pods' interfaces: as with an overlay, where a daemon that takes 1500 for granted fails."""
     return min(uplink_mtu(), OVERLAY_MTU)
 
 

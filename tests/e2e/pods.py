@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from cijob import names
 from cijob.manifests import build_pod
 from cijob.parsing import parse
-from cijob.settings import Settings
 from tests.e2e.lab import PATIENCE, Cluster, Object, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cijob.settings import Settings
 
 CLIENT = "docker:29-cli"
 

@@ -56,9 +56,10 @@ def report(exit_code: int = 0, **changes: object) -> str:
     return json.dumps(fields | changes) + "\n"
 
 
-def daemon_report(*, ready: bool, message: str = "") -> str:
+def daemon_report(*, ready: bool, message: str = "", **changes: object) -> str:
     """The termination message of `dind.sh`."""
-    return json.dumps({"ready": ready, "message": message, "exitCode": 1, "peakMemory": None})
+    fields = {"ready": ready, "message": message, "exitCode": 1, "peakMemory": None, "innerPeakMemory": None}
+    return json.dumps(fields | changes)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from cijob.validation import validate_spec
 from tests.unit.builders import JOB_NAME, JOB_UID, POD_NAME, CiJobBuilder, a_cijob
 
 GOLDEN = Path(__file__).parent / "golden"
-LAUNCHERS = ("dind.sh", "job.sh", "prelude.sh")
+LAUNCHERS = (*launcher.DIND, *launcher.JOB)
 
 ALL_FIELDS = a_cijob().with_spec(  # noqa: S604  the field shell of the spec, no process
     image="registry.corp/team/build:1.2@sha256:" + "a" * 64,

@@ -212,6 +212,13 @@ def test_a_report_is_read() -> None:
         *(json.dumps(GOOD | {"exitCode": value}) for value in [*NO_NUMBERS, 1.0, None]),
         *(json.dumps(GOOD | {"entry": value}) for value in NO_NUMBERS[:4]),
         *(json.dumps(GOOD | {"peakMemory": value}) for value in [*NO_NUMBERS, float("nan")]),
+        *(
+            json.dumps(GOOD | {"oomKilled": {"name": "a", "image": "b", "limit": value}})
+            for value in [*NO_NUMBERS, -1, 1 << 63]
+        ),
+        *(json.dumps(GOOD | {"oomKilled": value}) for value in [1, "a", [], {"name": "a"}]),
+        json.dumps(GOOD | {"disk": {"size": 1}}),
+        json.dumps(GOOD | {"disk": {"size": 1, "free": -1}}),
         '{"exitCode": 1e400, "part": "script", "daemon": "none"}',
         '{"exitCode": ' + "9" * 4000 + ".0}",
     ],
@@ -234,7 +241,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from([*GOOD, "ready", "message"]), JSON))
+@given(st.dictionaries(st.sampled_from([*GOOD, "ready", "message", "oomKilled", "disk"]), JSON))
 def test_any_json_is_harmless_and_gives_only_whole_numbers(data: dict[str, object]) -> None:
     report = JobReport.parse(json.dumps(data))
     daemon = DaemonReport.parse(json.dumps(data))

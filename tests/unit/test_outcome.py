@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -276,6 +277,12 @@ DAEMON = [
         1,
     ),
     Case(
+        "a daemon that fell by itself after an inner container ran out of memory, as cgroup v2 shows it",
+        a_pod().terminated(1, report=report(1, daemon="lost")).dind_restarted(2, reason="OOMKilled"),
+        Reason.DAEMON_LOST,
+        1,
+    ),
+    Case(
         "a daemon out of memory under a command",
         a_pod().terminated(1, finished=40).dind_restarted(137, reason="OOMKilled", finished=30).ended("Failed"),
         Reason.DAEMON_OOM_KILLED,
@@ -511,3 +518,38 @@ def test_a_phase_goes_with_its_reason(case: Case) -> None:
     assert end.phase is {Reason.COMPLETED: Phase.SUCCEEDED, Reason.CANCELLED: Phase.CANCELLED}.get(
         end.reason, Phase.FAILED
     )
+
+
+_DB = {"name": "db", "image": "postgres:16", "limit": 64 * 1024 * 1024}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"),
+    [
+        ({}, ""),
+        ({"oomKilled": None, "disk": None}, ""),
+        ({"oomKilled": _DB}, " The container db (postgres:16) was killed for memory, with a limit of 64Mi."),
+        ({"oomKilled": _DB | {"limit": None}}, " The container db (postgres:16) was killed for memory."),
+        (
+            {"oomKilled": {"name": "", "image": "", "limit": 384 * 1024 * 1024}},
+            " A step of a build was killed for memory, with a limit of 384Mi.",
+        ),
+        (
+            {"disk": {"size": 1024**3, "free": 12 * 1024**2}},
+            " Docker's disk is full: 12Mi of 1Gi are left (spec.docker.storage).",
+        ),
+    ],
+)
+def test_a_failed_script_s_message_tells_what_the_daemon_knows(trouble: dict[str, Any], says: str) -> None:
+    pod = a_pod().terminated(1, report=report(1, **trouble)).pod
+    told = outcome(SCRIPT.job.spec, pod, HOUR)
+    assert told is not None
+    assert told.message.endswith("Entry 1 of spec.script exited with 1." + says)
+
+
+def test_without_a_launcher_the_daemon_s_own_report_tells() -> None:
+    own = daemon_report(ready=True, oomKilled=_DB)
+    pod = a_pod().terminated(137, finished=40).dind_terminated(0, report=own, finished=50).ended("Failed").pod
+    told = outcome(COMMAND.job.spec, pod, HOUR)
+    assert told is not None
+    assert told.message.endswith("The container db (postgres:16) was killed for memory, with a limit of 64Mi.")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cijob.quantities import format_duration, parse_bytes, parse_duration, parse_quantity
+from cijob.quantities import format_bytes, format_duration, parse_bytes, parse_duration, parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,3 +133,16 @@ def test_a_long_text_is_cut_in_the_message() -> None:
     with pytest.raises(ValueError, match="is not a duration") as caught:
         parse_duration("x" * 10_000)
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (1023, "1023"), (67108864, "64Mi"), (1610612736, "1.5Gi"), (1024 * 1000, "1000Ki"), (2**50, "1024Ti")],
+)
+def test_bytes_are_shown_in_the_unit_that_fits(number: int, text: str) -> None:
+    assert format_bytes(number) == text
+
+
+def test_a_negative_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        format_bytes(-1)

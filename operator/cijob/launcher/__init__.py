@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import Final
+
+#: The files of each container, the one that it starts first.
+DIND: Final = ("dind.sh", "cgroup.sh", "runc.sh", "diagnosis.sh")
+JOB: Final = ("job.sh", "prelude.sh")
 
 
 @cache

@@ -3,7 +3,8 @@
 # POSIX sh: dash, bash and BusyBox ash run it.
 #
 # Environment: CIJOB_ENDPOINT (TCP, Unix), CIJOB_PUBLISH_ADDRESS (where published ports listen), CIJOB_MTU (empty: the
-# Pod's), CIJOB_REGISTRY_MIRRORS, CIJOB_INSECURE_REGISTRIES, CIJOB_ADDRESS_POOLS, CIJOB_MEMORY_RESERVE (bytes).
+# Pod's), CIJOB_REGISTRY_MIRRORS, CIJOB_INSECURE_REGISTRIES, CIJOB_ADDRESS_POOLS (empty: what the cluster does not use),
+# CIJOB_POD_IP and CIJOB_HOST_IP, CIJOB_MEMORY_RESERVE (bytes), CIJOB_DIAGNOSE (Asked: for job.sh; End: in our own report).
 set -u
 
 root=${CIJOB_ROOT:-/.cijob}
@@ -14,11 +15,13 @@ system=${CIJOB_SYSTEM_SOCKET:-/var/run/docker.sock}
 net=${CIJOB_NET:-/sys/class/net}
 routes=${CIJOB_ROUTES:-/proc/net/route}
 groups=${CIJOB_GROUPS:-/proc/self/cgroup}
+resolv=${CIJOB_RESOLV:-/etc/resolv.conf}
+data=${CIJOB_DATA:-/var/lib/docker}
 socket=$root/daemon/docker.sock
 mark=$root/daemon/ready
 answered=$root/daemon/answered # outlives a restart of this container: whether the job ever had a daemon
 reserve=${CIJOB_MEMORY_RESERVE:-134217728}
-own='' inner='' parent='' enter='' peak='' woken='' child='' watcher=''
+inner='' parent='' enter='' peak='' innerpeak='' trouble='' woken='' child='' watcher='' answerer=''
 
 say() { printf 'cijob: %s\n' "$*" >&2; }
 
@@ -26,92 +29,26 @@ report() { # report CODE MESSAGE: what the operator reads once this container ha
     ready=false
     [ ! -e "$answered" ] || ready=true
     rm -f "$mark"
-    bytes=null
-    { read -r bytes <"$peak"; } 2>/dev/null || bytes=null
-    { printf '{"ready":%s,"message":"%s","exitCode":%d,"peakMemory":%s}\n' "$ready" "$2" "$1" "$bytes" >"$log"; } \
-        2>/dev/null || :
+    { printf '{"ready":%s,"message":"%s","exitCode":%d,"peakMemory":%s,"innerPeakMemory":%s%s}\n' "$ready" "$2" "$1" \
+        "$(number "$peak")" "$(number "$innerpeak")" "${trouble:+,$trouble}" >"$log"; } 2>/dev/null || :
 }
 
-fail() { # fail MESSAGE
+number() { # number FILE: the number in it, null if there is none
+    bytes=''
+    { read -r bytes <"$1"; } 2>/dev/null || :
+    case $bytes in '' | *[!0-9]*) echo null ;; *) echo "$bytes" ;; esac
+}
+
+fail() { # fail MESSAGE: one line without quotes
     say "$1"
     report 1 "$1"
     exit 1
 }
 
-# --- cgroup -------------------------------------------------------------------------------------------------------------
-# Inner containers run below our own group, so that the Pod's limits and metrics hold, in one child group whose memory
-# limit lies below ours: the kernel then kills the container that takes too much, and never the daemon.
-
-limit_inner() { # limit_inner LIMIT_FILE: sets the child group's limit, where we have one ourselves
-    { read -r limit <"$own/$1"; } 2>/dev/null || return 0
-    case $limit in max | *[!0-9]* | ????????????????*) return 0 ;; esac # v1 writes "none" as a number near 2^63
-    if [ "$limit" -le $((reserve * 2)) ]; then
-        say "the memory limit of $limit bytes is too small to keep $((reserve / 1048576)) MiB of it for the daemon:" \
-            "an inner container that takes all of it may take the daemon down. Set spec.docker.resources.limits.memory" \
-            "above $((reserve * 2 / 1048576))Mi."
-        return 0
-    fi
-    { echo $((limit - reserve)) >"$inner/$1"; } 2>/dev/null || say "cannot limit the memory of the inner containers"
-}
-
-enter_v1() {
-    # runc shows a container only its own groups here, so that Docker's /docker is below them without any flag.
-    own=$cgroup/memory inner=$cgroup/memory/docker peak=$own/memory.max_usage_in_bytes
-    mkdir -p "$inner" 2>/dev/null && limit_inner memory.limit_in_bytes
-}
-
-enter_v2() {
-    # A privileged container of the kubelet sees the node's whole tree; Docker's own /docker would lie at its root.
-    path=$(sed -n 's/^0:://p' "$groups")
-    [ "$path" != / ] || path=''
-    own=$cgroup$path inner=$cgroup$path/docker peak=$own/memory.peak
-    mkdir -p "$run"
-    # A namespace rooted at our group, made before we leave it for a leaf. BusyBox's unshare cannot: --cgroup-parent then.
-    if [ -n "$path" ]; then
-        : >"$run/cgroup"
-        if unshare --cgroup="$run/cgroup" true 2>/dev/null; then enter="nsenter --cgroup=$run/cgroup"; else parent=$path/docker; fi
-    fi
-    if ! { mkdir -p "$own/init" "$inner" && hand_down; } 2>/dev/null; then
-        say "cannot hand the cgroup controllers down: limits of inner containers may not hold"
-    fi
-    limit_inner memory.max
-    [ -z "$enter" ] || show_own_cgroup
-    [ -z "$path" ] || hide_wrappers
-}
-
-show_own_cgroup() { # mounts the namespace's view in place of the node's; on top of that the kernel would refuse it
-    options=$(sed -n "s|^[^ ]* $cgroup cgroup2 \([^ ]*\) .*|\1|p" /proc/self/mounts | tail -n 1)
-    if umount "$cgroup" 2>/dev/null; then
-        $enter mount -t cgroup2 -o "${options:-rw}" cgroup2 "$cgroup" || fail "cannot mount this container's own cgroup"
-        own=$cgroup inner=$cgroup/docker peak=$cgroup/memory.peak
-    else
-        enter='' parent=$path/docker
-    fi
-}
-
-hand_down() { # only a group without processes can hand its controllers down, and new ones may come while they are moved
-    tries=100
-    until {
-        while read -r pid; do echo "$pid" >"$own/init/cgroup.procs"; done <"$own/cgroup.procs"
-        sed -e 's/ / +/g' -e 's/^/+/' "$own/cgroup.controllers" >"$own/cgroup.subtree_control"
-    } 2>/dev/null; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-    done
-}
-
-hide_wrappers() {
-    # The image's entry point may make a namespace by itself, at the leaf: its containers would miss the limit above.
-    mkdir -p "$run/bin"
-    printf '#!/bin/sh\nexit 1\n' >"$run/bin/unshare"
-    chmod 755 "$run/bin/unshare"
-    PATH=$run/bin:$PATH
-    [ -n "$parent" ] || return 0
-    # The image's `dind` wrapper would move all processes at the node's root. What else it does is done here.
-    [ ! -e /usr/local/bin/dind ] || mount --bind /dev/null /usr/local/bin/dind || say "cannot hide the dind wrapper"
-    mount --make-rshared / 2>/dev/null || say "cannot share mounts: volumes with mount propagation will not work"
-    export container=docker
-}
+# shellcheck source=operator/cijob/launcher/cgroup.sh
+. "$root/launcher/cgroup.sh"
+# shellcheck source=operator/cijob/launcher/diagnosis.sh
+. "$root/launcher/diagnosis.sh"
 
 # --- dockerd ------------------------------------------------------------------------------------------------------------
 
@@ -122,6 +59,40 @@ pod_mtu() { # MTU of the interface with the default route
             return
         fi
     done <"$routes"
+}
+
+address_pools() { # networks for Docker where its own choice may hide an address of the cluster's from the containers
+    known="${CIJOB_POD_IP:-} ${CIJOB_HOST_IP:-} ${KUBERNETES_SERVICE_HOST:-} $(sed -n 's/^nameserver //p' "$resolv" 2>/dev/null)"
+    near172='' near192='' near198=''
+    for address in $known; do
+        case $address in
+        172.1[6-9].* | 172.2[0-9].* | 172.3[01].*) near172=1 ;;
+        192.168.*) near192=1 ;;
+        198.1[89].*) near198=1 ;;
+        esac
+    done
+    if [ -z "$near172$near192" ]; then
+        return # Docker's own
+    elif [ -z "$near172" ]; then
+        echo base=172.17.0.0/16,size=24 base=172.18.0.0/15,size=24 base=172.20.0.0/14,size=24
+    elif [ -z "$near192" ]; then
+        echo base=192.168.0.0/16,size=24
+    elif [ -z "$near198" ]; then
+        echo base=198.18.0.0/15,size=24 # for benchmarks of networks (RFC 2544): no cluster's
+    fi
+}
+
+choose_iptables() { # the flavour that the node's kernel takes; without any, dockerd would end with a page of errors
+    problem=$(iptables --wait --table nat --list --numeric 2>&1 >/dev/null) && return
+    for program in /usr/local/sbin/.iptables-legacy/iptables iptables-legacy; do
+        program=$(command -v "$program") || continue
+        "$program" --wait --table nat --list --numeric >/dev/null 2>&1 || continue
+        ln -sf "$program" "$run/bin/iptables"
+        ! program=$(command -v "${program%/*}/ip6${program##*/ip}") || ln -sf "$program" "$run/bin/ip6tables"
+        return
+    done
+    problem=$(printf %s "$problem" | tr -c '[:alnum:] .,:;()/_-' ' ')
+    fail "iptables works in neither flavour, nft or legacy: load the kernel modules nf_tables or ip_tables, iptable_nat and iptable_filter on the node. It said: $problem"
 }
 
 nofile() { # what Docker gives on a host (1024, 524288), as far as the node allows: above its limit nothing would start
@@ -148,6 +119,7 @@ mark_when_ready() {
 # shellcheck disable=SC2329 # the trap below calls it
 on_signal() {
     woken=1
+    [ "${CIJOB_DIAGNOSE:-}" != End ] || [ ! -e "$mark" ] || trouble=$(diagnose)
     [ -z "$child" ] || kill -TERM "$child" 2>/dev/null || :
 }
 
@@ -162,9 +134,12 @@ wait_for_child() { # gives its exit code; a signal to us ends `wait` early, and 
 }
 
 rm -f "$mark" "$mark.new" "$socket" "$system" "${system%.sock}.pid"
+mkdir -p "$run/bin"
 command -v dockerd >/dev/null || fail "the image has no dockerd on its PATH: docker.io/library/docker:dind is such an image"
 command -v docker >/dev/null || fail "the image has no docker command on its PATH: nothing could tell when the daemon is ready"
-if [ -f "$cgroup/cgroup.controllers" ]; then enter_v2; else enter_v1; fi
+choose_iptables
+enter_cgroup
+PATH=$run/bin:$PATH # what stands there comes before the image's own
 
 mtu=${CIJOB_MTU:-$(pod_mtu)}
 address=${CIJOB_PUBLISH_ADDRESS:-127.0.0.1}
@@ -177,8 +152,8 @@ set -- dockerd "--host=unix://$system" "--host=unix://$socket" "--ip=$address" \
 set -f
 for word in ${CIJOB_REGISTRY_MIRRORS:-}; do set -- "$@" "--registry-mirror=$word"; done
 for word in ${CIJOB_INSECURE_REGISTRIES:-}; do set -- "$@" "--insecure-registry=$word"; done
-for word in ${CIJOB_ADDRESS_POOLS:-}; do set -- "$@" "--default-address-pool=$word"; done
-# The entry point picks the flavour of iptables. With `dockerd` named it adds no --host of its own.
+for word in ${CIJOB_ADDRESS_POOLS:-$(address_pools)}; do set -- "$@" "--default-address-pool=$word"; done
+# With `dockerd` named the entry point adds no --host of its own.
 if command -v dockerd-entrypoint.sh >/dev/null; then
     set -- dockerd-entrypoint.sh "$@"
 elif command -v docker-init >/dev/null; then
@@ -192,8 +167,13 @@ child=$!
 [ -z "$woken" ] || kill -TERM "$child"
 mark_when_ready &
 watcher=$!
+if [ "${CIJOB_DIAGNOSE:-Asked}" = Asked ]; then
+    answer_questions &
+    answerer=$!
+fi
 wait_for_child
-kill "$watcher" 2>/dev/null
+# shellcheck disable=SC2086 # none, one or two
+kill $watcher $answerer 2>/dev/null
 report "$code" "dockerd ended with $code."
 say "dockerd ended with $code"
 exit "$code"

@@ -13,7 +13,7 @@ cijob_log=${CIJOB_TERMINATION_LOG:-/dev/termination-log}
 cijob_cgroup=${CIJOB_CGROUP:-/sys/fs/cgroup}
 cijob_grace=${CIJOB_GRACE:-60}
 cijob_phase=daemon cijob_part=daemon cijob_entry=0 cijob_daemon=none cijob_mark=''
-cijob_signal='' cijob_woken='' cijob_timer='' cijob_pid=''
+cijob_signal='' cijob_woken='' cijob_timer='' cijob_pid='' cijob_trouble=''
 
 say() { printf 'cijob: %s\n' "$*"; }
 
@@ -138,8 +138,8 @@ finish() { # finish CODE
     first_line "$cijob_cgroup/memory.peak" || first_line "$cijob_cgroup/memory/memory.max_usage_in_bytes" || :
     case ${cijob_line:-x} in *[!0-9]*) cijob_line=null ;; esac
     [ -z "$cijob_signal" ] || cijob_signal="\"$cijob_signal\""
-    { printf '{"exitCode":%d,"part":"%s","entry":%d,"signal":%s,"daemon":"%s","peakMemory":%s}\n' "$1" "$cijob_part" \
-        "$cijob_entry" "${cijob_signal:-null}" "$cijob_daemon" "$cijob_line" >"$cijob_log"; } 2>/dev/null || :
+    { printf '{"exitCode":%d,"part":"%s","entry":%d,"signal":%s,"daemon":"%s","peakMemory":%s%s}\n' "$1" "$cijob_part" \
+        "$cijob_entry" "${cijob_signal:-null}" "$cijob_daemon" "$cijob_line" "$cijob_trouble" >"$cijob_log"; } 2>/dev/null || :
     exit "$1"
 }
 
@@ -197,6 +197,19 @@ run_script() { # gives its exit code
     return "$cijob_result"
 }
 
+ask_daemon() { # what dind.sh knows about a failure, for the report: containers killed for memory, a full disk
+    [ "$cijob_daemon" = ready ] && [ -z "$cijob_signal" ] && [ -p "$cijob_root/daemon/ask" ] || return 0
+    # <> does not wait for a reader, which may just have died
+    { echo "$cijob_mark" >&9; } 9<>"$cijob_root/daemon/ask" || return 0
+    cijob_tries=40
+    while [ "$cijob_tries" -gt 0 ] && [ -z "$cijob_signal" ]; do
+        { read -r cijob_line && read -r cijob_trouble; } <"$cijob_root/daemon/answer" && [ "$cijob_line" = "$cijob_mark" ] && break
+        cijob_trouble='' cijob_tries=$((cijob_tries - 1))
+        sleep 0.05 || cijob_tries=0
+    done
+    [ -z "$cijob_trouble" ] || cijob_trouble=,$cijob_trouble
+} 2>/dev/null
+
 run_after() { # run_after CODE: in a shell of its own, after every end; what it does changes nothing
     [ -s "$cijob_root/launcher/after" ] || return 0
     ! cancelled_at_once || return 0
@@ -220,5 +233,6 @@ choose_shell
 [ "${CIJOB_DAEMON:-0}" != 1 ] || wait_for_daemon
 cijob_result=0
 run_script || cijob_result=$?
+[ "$cijob_result" -eq 0 ] || ask_daemon
 run_after "$cijob_result"
 finish "$cijob_result"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from cijob.observation import DaemonReport, JobReport, ObservedPod, Terminated
+from cijob.quantities import format_bytes
 from cijob.reasons import Reason
 from cijob.verdict import Verdict, verdict
 
@@ -39,6 +40,7 @@ _ADMISSION: Final = (
 )
 #: What a Pod is stopped for when its daemon died.
 _DAEMON: Final = frozenset({Reason.DAEMON_LOST, Reason.DAEMON_NOT_READY, Reason.DAEMON_OOM_KILLED})
+_KILLED: Final = 137
 _SIGNALS: Final = {134: "SIGABRT", 136: "SIGFPE", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
 _MEANINGS: Final = {
     125: "125 often means that docker itself could not run the container",
@@ -89,7 +91,8 @@ def daemon_verdict(pod: ObservedPod) -> Verdict | None:
     lost = report.daemon == "lost" if report is not None else _died_before(death, ended)
     if not lost and pod.stop not in _DAEMON:
         return None
-    if death is not None and death.reason == "OOMKilled":
+    # On cgroup v2 the reason says OOMKilled after any inner container's, whatever dockerd itself ended with.
+    if death is not None and death.reason == "OOMKilled" and death.exit_code == _KILLED:
         return verdict(Reason.DAEMON_OOM_KILLED, "", code)
     if not (report is not None and report.daemon in {"ready", "lost"}) and _never_ready(death):
         return verdict(Reason.DAEMON_NOT_READY, _daemon_detail(death), code)
@@ -193,7 +196,7 @@ def _exit_verdict(pod: ObservedPod) -> Verdict:
         return verdict(Reason.START_ERROR, ended.message, code)
     if ended.reason == "OOMKilled":
         return verdict(Reason.OOM_KILLED, "", code)
-    return verdict(Reason.SCRIPT_FAILED, _script_detail(ended), code)
+    return verdict(Reason.SCRIPT_FAILED, _script_detail(ended) + _trouble_detail(pod), code)
 
 
 def _script_detail(ended: Terminated) -> str:
@@ -205,6 +208,23 @@ def _script_detail(ended: Terminated) -> str:
     )
     meaning = f"killed by {_SIGNALS[code]}" if code in _SIGNALS else _MEANINGS.get(code, "")
     return f"{where} with {code}" + (f" ({meaning})." if meaning else ".")
+
+
+def _trouble_detail(pod: ObservedPod) -> str:
+    """What the daemon's side adds: with `job.sh` in its report, without it in the daemon's own."""
+    ended, death = pod.job.terminated, pod.dind.terminated
+    report = (ended and JobReport.parse(ended.message)) or (death and DaemonReport.parse(death.message))
+    if not report:
+        return ""
+    trouble, text = report.trouble, ""
+    if trouble.killed:
+        named = f"The container {trouble.killed_name} ({trouble.killed_image})"
+        limit = "" if trouble.killed_limit is None else f", with a limit of {format_bytes(trouble.killed_limit)}"
+        text = f" {named if trouble.killed_name else 'A step of a build'} was killed for memory{limit}."
+    if trouble.disk is not None:
+        size, free = (format_bytes(number) for number in trouble.disk)
+        text += f" Docker's disk is full: {free} of {size} are left (spec.docker.storage)."
+    return text
 
 
 _FIELDS: Final = {"before": "spec.beforeScript", "script": "spec.script"}

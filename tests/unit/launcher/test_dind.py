@@ -5,75 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import stat
-import sys
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
+from tests.unit.launcher.daemon import MIB, run
 from tests.unit.launcher.userland import Container, program
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-# A fake: it makes the sockets that it was told to, says so, and obeys files and signals.
-_DOCKERD = f"""#!{sys.executable}
-import json, os, signal, socket, sys
-root = os.environ["CIJOB_ROOT"]
-json.dump(sys.argv[1:], open(root + "/argv", "w"))
-def end(number, frame):
-    os.write(1, b"dockerd got SIGTERM\\n")
-    os._exit(int(os.environ.get("FAKE_CODE", "0")))
-signal.signal(signal.SIGTERM, end)
-for flag in sys.argv:
-    if flag.startswith("--host=unix://"):
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(flag.removeprefix("--host=unix://"))
-os.write(1, b"dockerd up\\n")
-if os.path.exists(root + "/die"):
-    sys.exit(int(os.environ["FAKE_CODE"]))
-while True:
-    signal.pause()
-"""
-# A fake: it keeps what it was asked, and answers once the test lets it.
-_DOCKER = """#!/bin/sh
-echo "$*" >> "$CIJOB_ROOT/asked"
-[ -e "$CIJOB_ROOT/answer" ]
-"""
-
-
-@pytest.fixture
-def dind(job: Container) -> Container:
-    """A sidecar whose daemon answers, on a node with cgroup v1 and no limits."""
-    program(job.bin, "dockerd", _DOCKERD)
-    program(job.bin, "docker", _DOCKER)
-    (job.root / "answer").touch()
-    (job.root / "net/eth0").mkdir(parents=True)
-    (job.root / "net/eth0/mtu").write_text("1400\n")
-    (job.root / "routes").write_text(
-        "Iface\tDestination\tGateway\nlo\t0000007F\t00000000\neth0\t00000000\t0100C80A\neth0\t0000C80A\t00000000\n"
-    )
-    (job.root / "groups").write_text("0::/\n")
-    (job.root / "cgroup/memory").mkdir(parents=True)
-    (job.root / "cgroup/memory/memory.limit_in_bytes").write_text("9223372036854771712\n")
-    (job.root / "cgroup/memory/memory.max_usage_in_bytes").write_text("4096\n")
-    job.env |= {
-        "CIJOB_RUN": str(job.root / "state"),
-        "CIJOB_SYSTEM_SOCKET": str(job.root / "system.sock"),
-        "CIJOB_NET": str(job.root / "net"),
-        "CIJOB_ROUTES": str(job.root / "routes"),
-        "CIJOB_GROUPS": str(job.root / "groups"),
-    }
-    return job
-
-
-def run(dind: Container, code: int = 0) -> tuple[list[str], list[str]]:
-    """Let the daemon die at once; gives dockerd's arguments and the lines of output."""
-    (dind.root / "die").touch()
-    dind.env["FAKE_CODE"] = str(code)
-    with dind.start("dind.sh") as running:
-        ended = running.end()
-    assert ended.code == code, ended.output
-    return json.loads((dind.root / "argv").read_text()), ended.lines
 
 
 def test_tcp_is_on_the_loopback_address_only(dind: Container) -> None:
@@ -155,14 +92,20 @@ def test_the_mark_comes_with_the_first_answer_and_goes_with_the_daemon(dind: Con
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (dind.daemon / "docker.sock", dind.root / "system.sock")]
         running.signal(signal.SIGTERM)
         ended = running.end()
-    assert set(asked.read_text().splitlines()) == {f"--host unix://{dind.daemon}/docker.sock version"}
+    assert f"--host unix://{dind.daemon}/docker.sock version" in asked.read_text().splitlines()
     assert len(instance.split()) == 1
     assert instance != "of the daemon before\n"
     assert modes == [0o666, 0o666]
     assert "dockerd got SIGTERM" in ended.lines
     assert not mark.exists()
     assert ended.code == 0
-    assert ended.message == {"ready": True, "message": "dockerd ended with 0.", "exitCode": 0, "peakMemory": 4096}
+    assert ended.message == {
+        "ready": True,
+        "message": "dockerd ended with 0.",
+        "exitCode": 0,
+        "peakMemory": 4096,
+        "innerPeakMemory": 2048,
+    }
 
 
 def test_each_daemon_has_a_mark_of_its_own(dind: Container) -> None:
@@ -183,7 +126,9 @@ def test_a_daemon_that_dies_before_it_answers(dind: Container) -> None:
     with dind.start("dind.sh") as running:
         ended = running.end()
     assert ended.lines[-1] == "cijob: dockerd ended with 7"
-    assert ended.message == {"ready": False, "message": "dockerd ended with 7.", "exitCode": 7, "peakMemory": 4096}
+    assert ended.message is not None
+    assert (ended.message["ready"], ended.message["exitCode"]) == (False, 7)
+    assert ended.message["message"] == "dockerd ended with 7."
 
 
 def test_a_daemon_that_is_stopped_as_it_comes_back_had_been_ready(dind: Container) -> None:
@@ -224,69 +169,123 @@ def test_an_image_that_is_no_docker_image_is_told_so(dind: Container, missing: s
     assert ended.message["ready"] is False
 
 
-# --- cgroup
-
-
-_MIB = 1024 * 1024
+# --- networks
 
 
 @pytest.mark.parametrize(
-    ("limit", "inner"),
-    [(512 * _MIB, 384 * _MIB), (257 * _MIB, 129 * _MIB), (256 * _MIB, None), (9223372036854771712, None)],
+    ("known", "pools"),
+    [
+        ({}, []),
+        ({"KUBERNETES_SERVICE_HOST": "172.20.0.1"}, ["192.168.0.0/16,size=24"]),
+        (
+            {"CIJOB_HOST_IP": "192.168.1.7"},
+            ["172.17.0.0/16,size=24", "172.18.0.0/15,size=24", "172.20.0.0/14,size=24"],
+        ),
+        ({"CIJOB_POD_IP": "172.31.9.9", "CIJOB_HOST_IP": "192.168.1.7"}, ["198.18.0.0/15,size=24"]),
+        ({"CIJOB_HOST_IP": "172.32.0.1"}, []),
+    ],
+    ids=["none near", "services in 172", "nodes in 192.168", "both", "beyond 172.16/12"],
 )
-def test_cgroup_v1_leaves_the_daemon_its_share(dind: Container, limit: int, inner: int | None) -> None:
-    (dind.root / "cgroup/memory/memory.limit_in_bytes").write_text(f"{limit}\n")
-    argv, lines = run(dind)
-    file = dind.root / "cgroup/memory/docker/memory.limit_in_bytes"
-    assert (int(file.read_text()) if file.exists() else None) == inner
-    assert any("is too small to keep 128 MiB" in line for line in lines) == (limit == 256 * _MIB)
-    assert not [flag for flag in argv if "cgroup-parent" in flag]
+def test_networks_of_docker_stay_clear_of_the_addresses_that_the_pod_knows(
+    dind: Container, known: dict[str, str], pools: list[str]
+) -> None:
+    dind.env |= {
+        "CIJOB_POD_IP": "10.1.2.3",
+        "CIJOB_HOST_IP": "10.0.0.1",
+        "KUBERNETES_SERVICE_HOST": "10.96.0.1",
+    } | known
+    argv, _ = run(dind)
+    assert [flag for flag in argv if "address-pool" in flag] == [
+        f"--default-address-pool=base={pool}" for pool in pools
+    ]
 
 
-def _version_2(dind: Container, limit: str) -> Path:
-    """Make the node one with cgroup v2, where the sidecar sees its own group below the node's root."""
-    for name in ("mount", "umount"):
-        program(dind.bin, name, '#!/bin/sh\necho "$0 $*"\n')
-    (dind.root / "groups").write_text("0::/kubepods/pod1/c1\n")
-    own = dind.root / "cgroup/kubepods/pod1/c1"
-    own.mkdir(parents=True)
-    for folder in (dind.root / "cgroup", own):
-        (folder / "cgroup.controllers").write_text("cpu memory pids\n")
-    (own / "cgroup.procs").write_text("1\n7\n")
-    (own / "memory.max").write_text(limit + "\n")
-    (own / "memory.peak").write_text("8192\n")
-    return own
+def test_a_nameserver_counts_as_an_address_of_the_cluster(dind: Container) -> None:
+    (dind.root / "resolv").write_text("nameserver 172.20.0.10\n")
+    argv, _ = run(dind)
+    assert "--default-address-pool=base=192.168.0.0/16,size=24" in argv
 
 
-@pytest.mark.parametrize("userland", ["util-linux", "busybox"])
-def test_cgroup_v2_hands_down_its_controllers_and_leaves_the_daemon_its_share(dind: Container, userland: str) -> None:
-    if dind.shell == "busybox" and userland == "util-linux":
-        userland = "busybox"  # its shell prefers its own unshare to our fake
-    own = _version_2(dind, str(512 * _MIB))
-    # Fakes: a namespace needs a real cgroup file system.
-    program(dind.bin, "unshare", f"#!/bin/sh\nexit {int(userland == 'busybox')}\n")
-    program(dind.bin, "nsenter", '#!/bin/sh\necho "enter $1"; shift; exec "$@"\n')
-    argv, lines = run(dind)
-    assert (own / "init/cgroup.procs").read_text() == "7\n"  # a plain file keeps the last one written
-    assert (own / "cgroup.subtree_control").read_text() == "+cpu +memory +pids\n"
-    assert (own / "docker/memory.max").read_text() == f"{384 * _MIB}\n"
-    assert not (dind.root / "cgroup/docker").exists()
-    parents = [flag for flag in argv if "cgroup-parent" in flag]
-    if userland == "busybox":
-        assert parents == ["--cgroup-parent=/kubepods/pod1/c1/docker"]
-    else:
-        assert parents == []
-        assert f"enter --cgroup={dind.root}/state/cgroup" in lines
-
-
-def test_cgroup_v2_without_a_limit_sets_none(dind: Container) -> None:
-    own = _version_2(dind, "max")
-    run(dind)
-    assert not (own / "docker/memory.max").exists()
-
-
-def test_controllers_that_cannot_be_handed_down_are_told(dind: Container) -> None:
-    own = _version_2(dind, "max")
-    (own / "cgroup.subtree_control").mkdir()  # nothing can be written there
+def test_iptables_that_work_only_in_the_older_flavour_are_used(dind: Container) -> None:
+    program(dind.bin, "iptables", "#!/bin/sh\nexit 3\n")
+    program(dind.bin, "iptables-legacy", "#!/bin/sh\necho older\n")
+    program(dind.bin, "docker-init", '#!/bin/sh\niptables; shift; exec "$@"\n')
     _, lines = run(dind)
-    assert "cijob: cannot hand the cgroup controllers down: limits of inner containers may not hold" in lines
+    assert "older" in lines
+
+
+def test_iptables_that_work_in_no_flavour_are_one_line(dind: Container) -> None:
+    program(dind.bin, "iptables", "#!/bin/sh\necho 'Could not \"fetch\"\n rule set' >&2; exit 3\n")
+    with dind.start("dind.sh") as running:
+        ended = running.end()
+    assert ended.code == 1
+    assert len(ended.lines) == 1
+    assert "iptables works in neither flavour" in ended.lines[0]
+    assert "rule set" in ended.lines[0]
+    assert ended.message is not None
+    assert ended.message["message"] == ended.lines[0].removeprefix("cijob: ")
+
+
+# --- diagnosis
+
+
+def _answer(dind: Container, question: str = "1-a") -> dict[str, Any]:
+    """What the daemon's side says to a question of the job's."""
+    with dind.start("dind.sh") as running:
+        running.wait_until((dind.daemon / "ready").exists)
+        running.wait_until((dind.daemon / "ask").is_fifo)
+        (dind.daemon / "ask").write_text(f"$(reboot)\n{question}\n")
+        answer = dind.daemon / "answer"
+        running.wait_until(answer.exists)
+        asked, text = answer.read_text().splitlines()
+    assert asked == question
+    return dict(json.loads("{" + text + "}"))
+
+
+def test_a_job_that_asks_is_told_which_container_was_killed_for_memory(dind: Container) -> None:
+    (dind.root / "events").write_text('1 first one:1\n2 db reg:5000/post"gres:16\n')
+    (dind.root / "limit").write_text("67108864\n")
+    killed = {"name": "db", "image": "reg:5000/post_gres:16", "limit": 67108864}
+    assert _answer(dind)["oomKilled"] == killed
+    asked = (dind.root / "asked").read_text()
+    assert "--since 0 --until 2026-01-01T00:00:00.5Z --filter event=oom" in asked
+    assert "inspect --format {{.HostConfig.Memory}} 2\n" in asked
+
+
+def test_a_container_without_a_limit_hit_that_of_all(dind: Container) -> None:
+    (dind.root / "events").write_text("2 db postgres:16\n")
+    (dind.root / "limit").write_text("0\n")
+    (dind.root / "cgroup/memory/memory.stat").write_text(f"hierarchical_memory_limit {512 * MIB}\n")
+    assert _answer(dind)["oomKilled"] == {"name": "db", "image": "postgres:16", "limit": 384 * MIB}
+
+
+def test_the_limit_of_a_container_that_is_gone_is_not_known(dind: Container) -> None:
+    (dind.root / "events").write_text("2 db postgres:16\n")  # there is no file `limit`: docker fails
+    assert _answer(dind)["oomKilled"] == {"name": "db", "image": "postgres:16", "limit": None}
+
+
+def test_nothing_killed_and_a_disk_with_room_are_no_trouble(dind: Container) -> None:
+    (dind.root / "events").write_text("")
+    program(dind.bin, "df", "#!/bin/sh\necho Head\necho 'disk 1048576 1 1048575 1% /'\n")
+    if dind.shell != "busybox":  # its shell prefers its own df to our fake
+        assert _answer(dind) == {"oomKilled": None, "disk": None}
+
+
+def test_a_full_disk_is_told_with_its_size(dind: Container) -> None:
+    (dind.root / "events").write_text("")
+    program(dind.bin, "df", "#!/bin/sh\necho Head\necho 'disk 1048576 1047552 1024 100% /'\n")
+    if dind.shell != "busybox":
+        assert _answer(dind)["disk"] == {"size": 1024 * MIB, "free": MIB}
+
+
+def test_without_a_launcher_to_ask_the_daemons_own_report_tells(dind: Container) -> None:
+    dind.env["CIJOB_DIAGNOSE"] = "End"
+    (dind.root / "events").write_text("2 db postgres:16\n")
+    (dind.root / "limit").write_text("67108864\n")
+    with dind.start("dind.sh") as running:
+        running.wait_until((dind.daemon / "ready").exists)
+        running.signal(signal.SIGTERM)
+        ended = running.end()
+    assert ended.message is not None
+    assert ended.message["oomKilled"]["name"] == "db"
+    assert not (dind.daemon / "ask").exists()

@@ -25,11 +25,14 @@ _TOOLS = (
     "awk",
     "cat",
     "chmod",
+    "cut",
     "date",
+    "df",
     "env",
     "grep",
     "ln",
     "mkdir",
+    "mkfifo",
     "mv",
     "ps",
     "rm",
@@ -37,6 +40,7 @@ _TOOLS = (
     "setsid",
     "sleep",
     "tail",
+    "tr",
     "wc",
 )
 _UNPRIVILEGED = () if os.geteuid() == 0 else ("--user", "--map-root-user")
@@ -99,7 +103,7 @@ class Container:
         for folder in (self.launcher, self.run_dir, self.daemon):
             folder.mkdir(parents=True)
         install(self.bin, self.shell)
-        for name in ("job.sh", "prelude.sh", "dind.sh"):
+        for name in (*launcher.JOB, *launcher.DIND):
             (self.launcher / name).write_text(launcher.read(name))
         self.log.touch()
         self.env = {
