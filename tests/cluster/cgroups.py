@@ -25,6 +25,11 @@ def hierarchies(root: Path = ROOT) -> list[Path]:
     )
 
 
+def version(root: Path = ROOT) -> str:
+    """The version that this machine's Pods get: v1 or v2."""
+    return "v2" if hierarchies(root) == [root] else "v1"
+
+
 def tracking(root: Path = ROOT) -> Path:
     """The hierarchy in which the cluster's processes are looked for."""
     found = hierarchies(root)

@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--nodes", type=int, help="number of nodes (default: as before, or 1)")
     up.add_argument("--images", help="stand-in images to provide, separated by commas (default: all)")
     down = commands.add_parser("down", help="take the cluster away, keeping caches")
+    up.add_argument("--vm", action="store_true", help="add a node that is a virtual machine with cgroup v2")
     down.add_argument("--purge", action="store_true", help="forget the cluster's stored images too")
     status = commands.add_parser("status", help="what runs, and where its files are")
     status.add_argument("--output", choices=["text", "json"], default="text")
@@ -106,7 +107,7 @@ def build_of(arguments: argparse.Namespace) -> Build:
 def bring_up(driver: Driver, arguments: argparse.Namespace) -> None:
     """Bring the cluster up and say how long it took."""
     start = time.monotonic()
-    driver.up(arguments.nodes, arguments.images.split(",") if arguments.images else None)
+    driver.up(arguments.nodes, arguments.images.split(",") if arguments.images else None, vm=arguments.vm)
     print(f"cluster ready after {time.monotonic() - start:.1f} s; export KUBECONFIG={driver.kubeconfig()}")
 
 

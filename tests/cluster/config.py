@@ -10,6 +10,7 @@ from tests.cluster.errors import ClusterError
 
 MAX_INSTANCE = 9
 MAX_NODES = 5
+VM_NAME = "vm1"
 CLUSTER_DOMAIN = "cluster.local"
 REGISTRY_PORT = 5000
 API_PORT = 6443
@@ -17,15 +18,15 @@ API_PORT = 6443
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """One node: its own network and mount namespace, containerd and kubelet.
+    """One node: containerd and kubelet in network and mount namespaces of their own, or in a virtual machine.
 
     Attributes:
         name: name of the Node object.
         address: address of the node on the cluster's bridge.
         pods: the node's share of the Pod addresses.
         interface: the host's end of the cable to the node.
-        folder: what goes at `down`: volumes, logs, configuration.
-        keep: what outlives `down`: containerd's images.
+        folder: what goes at `down`: volumes, logs, configuration. A virtual machine has its own at the same path.
+        keep: what outlives `down`: containerd's images. Those of a virtual machine do not.
     """
 
     name: str
@@ -48,13 +49,16 @@ class Config:
         instance: 0 is the cluster of `make demo` and `make test`; others are separate clusters beside it.
         state: folder of this instance on a real disk; holds `run` (ends with `down`) and `keep` (image stores).
         cache: binaries and images, shared by all instances and never required.
-        nodes: the nodes, node1 first.
+        node_count: how many nodes are namespaces of this machine.
+        vm: whether there is one more, a virtual machine with cgroup v2.
+        nodes: the nodes that are namespaces, node1 first.
     """
 
     instance: int
     state: Path
     cache: Path
     node_count: int = 1
+    vm: bool = False
 
     @property
     def name(self) -> str:
@@ -136,9 +140,19 @@ class Config:
     def nodes(self) -> tuple[NodeConfig, ...]:
         return tuple(self.node(number) for number in range(1, self.node_count + 1))
 
-    def node(self, number: int) -> NodeConfig:
+    @cached_property
+    def virtual_nodes(self) -> tuple[NodeConfig, ...]:
+        """The nodes that are virtual machines: none, or one."""
+        return (self.node(MAX_NODES + 1, VM_NAME),) if self.vm else ()
+
+    @property
+    def all_nodes(self) -> tuple[NodeConfig, ...]:
+        """Every node, whatever it is made of."""
+        return self.nodes + self.virtual_nodes
+
+    def node(self, number: int, name: str = "") -> NodeConfig:
         """The node of that number, from 1."""
-        name = f"node{number}"
+        name = name or f"node{number}"
         return NodeConfig(
             name=name,
             address=self.node_network.network_address + 10 + number,

@@ -57,12 +57,13 @@ class Build:
 class Driver(Protocol):
     """A way to run a development cluster. Every method raises ClusterError with what to do about a failure."""
 
-    def up(self, nodes: int | None, images: list[str] | None) -> None:
+    def up(self, nodes: int | None, images: list[str] | None, *, vm: bool) -> None:
         """Bring the cluster up, or repair it.
 
         Args:
             nodes: how many nodes; None for as many as before, or one.
             images: names of the stand-in images to provide; None for all.
+            vm: add a node that is a virtual machine with cgroup v2; one that was added before stays anyway.
         """
 
     def down(self, *, purge: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.cluster import controlplane, machine, network, node, packages, pki, registry
 from tests.cluster.api import Api
-from tests.cluster.cgroups import SYSTEM, Cgroups
+from tests.cluster.cgroups import SYSTEM, Cgroups, version
 from tests.cluster.config import Config, NodeConfig, check_nodes
 from tests.cluster.driver import Build, Status
 from tests.cluster.errors import ClusterError
@@ -25,13 +25,15 @@ from tests.cluster.processes import Daemon, Supervisor
 from tests.cluster.progress import step, wait_until
 from tests.cluster.shell import succeeds, write
 from tests.cluster.toolchain import Toolchain
+from tests.cluster.vm.disk import Disk, Disks
+from tests.cluster.vm.machine import VirtualMachine
 
 
 class Embedded:
     """One cluster of processes; see `driver.Driver` for what its methods promise."""
 
     def __init__(self, config: Config) -> None:
-        self.config = replace(config, node_count=remembered_nodes(config))
+        self.config = remembered(config)
         self.cgroups = Cgroups(config.name)
         self.supervisor = Supervisor(config.run / "pids", config.logs, self.cgroups)
         self.pki = Pki(config.run / "pki")
@@ -40,29 +42,35 @@ class Embedded:
 
     # --- up -----------------------------------------------------------------------------------------------------------
 
-    def up(self, nodes: int | None, images: list[str] | None) -> None:
+    def up(self, nodes: int | None, images: list[str] | None, *, vm: bool) -> None:
         """Bring it up, or repair it."""
         require_root()
-        packages.ensure()
+        vm = vm or self.config.vm
+        packages.ensure(vm=vm)
         pool = ThreadPoolExecutor(max_workers=1)  # images are made while programs are built, one after the other
         try:
-            builder = Builder(self.config.cache, apt.read())
+            sources = apt.read()
+            builder = Builder(self.config.cache, sources)
+            disk = pool.submit(Disks(self.config.cache, sources).get) if vm else None
             archives = {recipe: pool.submit(builder.archive, recipe) for recipe in recipes.wanted(images)}
             tools = self.tools.kubernetes()
             self.tools.helm()
             pause = recipes.pause(tools / "pause")
             with self.locked():
-                self.resize(nodes)
+                self.resize(nodes, vm=vm)
                 self.prepare()
                 self.start_control_plane(tools)
                 self.start_nodes(tools)
+                if disk:
+                    self.start_virtual_machines(disk.result(), program(tools))
                 self.provide_images({pause: done(builder.archive(pause)), **archives})
                 self.wait_for_cluster(tools)
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def resize(self, nodes: int | None) -> None:
-        """Take over how many nodes are wanted."""
+    def resize(self, nodes: int | None, *, vm: bool) -> None:
+        """Take over which nodes are wanted."""
+        self.config = replace(self.config, vm=vm)
         if nodes is None:
             return
         check_nodes(nodes)
@@ -74,8 +82,8 @@ class Embedded:
         """Everything that the processes need to be there before them."""
         config = self.config
         config.logs.mkdir(parents=True, exist_ok=True)
-        write(config.run / "cluster.json", json.dumps({"nodes": config.node_count}))
-        groups = [name for item in config.nodes for name in (item.name, node.daemon_group(item))]
+        write(config.run / "cluster.json", json.dumps({"nodes": config.node_count, "vm": config.vm}))
+        groups = [name for item in config.all_nodes for name in (item.name, node.daemon_group(item))]
         self.cgroups.create(SYSTEM, *groups)
         with step("network, certificates and configuration"):
             machine.prepare(config)
@@ -111,6 +119,14 @@ class Embedded:
             self.wait([controlplane.apiserver(self.config, program(tools), self.pki, self.api)])
         self.start(self.late_daemons(tools))
 
+    def start_virtual_machines(self, disk: Disk, kube: Path) -> None:
+        """They take long: images are provided meanwhile."""
+        for vm in self.virtual_machines():
+            vm.start(disk, kube, self.pki)
+
+    def virtual_machines(self) -> list[VirtualMachine]:
+        return [VirtualMachine(self.config, item, self.supervisor, self.api) for item in self.config.virtual_nodes]
+
     def late_daemons(self, tools: Path) -> list[Daemon]:
         """What needs the API server."""
         kube = program(tools)
@@ -118,7 +134,7 @@ class Embedded:
             controlplane.controllers(self.config, kube, self.pki),
             controlplane.scheduler(self.config, kube),
             controlplane.dns(self.config, kube),
-            *(node.kubelet(item, kube, self.api) for item in self.config.nodes),
+            *(node.kubelet(item, kube, self.api, version()) for item in self.config.nodes),
             *(node.proxy(item, kube) for item in self.config.nodes),
         ]
 
@@ -130,7 +146,7 @@ class Embedded:
                 store.publish(self.config, made.result(), parse(name), present)
 
     def wait_for_cluster(self, tools: Path) -> None:
-        for daemon in self.late_daemons(tools):
+        for daemon in [*self.late_daemons(tools), *(vm.daemon() for vm in self.virtual_machines())]:
             if not daemon.ready():
                 with step(daemon.name):
                     self.wait([daemon])
@@ -193,7 +209,7 @@ class Embedded:
             registry_mirror=self.config.registry_url,
             kubectl=str(tools / "kubectl") if tools else "",
             helm=str(helm or ""),
-            nodes=[item.name for item in self.config.nodes],
+            nodes=[item.name for item in self.config.all_nodes],
             audit_log=str(self.config.audit_log),
             components=components,
         )
@@ -216,6 +232,7 @@ class Embedded:
             *(node.holder(item, tools / "pause") for item in self.config.nodes),
             *(node.containerd(item) for item in self.config.nodes),
             *self.late_daemons(tools),
+            *(vm.daemon() for vm in self.virtual_machines()),
         ]
 
     def kubeconfig(self) -> Path:
@@ -250,13 +267,13 @@ def program(tools: Path) -> Path:
     return tools / "cijob-kube"
 
 
-def remembered_nodes(config: Config) -> int:
-    """How many nodes the cluster that is up has."""
+def remembered(config: Config) -> Config:
+    """The configuration with the nodes that the cluster that is up has."""
     try:
-        nodes: int = json.loads((config.run / "cluster.json").read_text())["nodes"]
+        noted = json.loads((config.run / "cluster.json").read_text())
+        return replace(config, node_count=max(noted["nodes"], config.node_count), vm=noted.get("vm", False))
     except (OSError, ValueError, KeyError):
-        return config.node_count
-    return max(nodes, config.node_count)
+        return config
 
 
 def forget_containers(item: NodeConfig) -> None:

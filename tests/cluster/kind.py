@@ -34,7 +34,11 @@ class Kind:
     def exists(self) -> bool:
         return self.config.name in self.kind("get", "clusters").split()
 
-    def up(self, nodes: int | None, images: list[str] | None) -> None:
+    def up(self, nodes: int | None, images: list[str] | None, *, vm: bool) -> None:
+        if vm:
+            raise ClusterError(
+                "kind clusters have no virtual machines", "Use `--driver embedded`, or leave `--vm` out."
+            )
         if images is not None:
             raise ClusterError("kind clusters have no stand-in images", "Leave `--images` out.")
         self.tools.helm()

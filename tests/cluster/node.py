@@ -19,6 +19,7 @@ from tests.cluster.processes import Daemon, Supervisor
 from tests.cluster.shell import run, succeeds, write
 
 CONTAINERD = "/usr/bin/containerd"
+CGROUP_LABEL = "cijob.dev/cgroup"
 
 CONTAINERD_CONFIG = """\
 version = 2
@@ -28,12 +29,14 @@ state = "{state}"
   address = "{socket}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause}"
-  restrict_oom_score_adj = true
+  restrict_oom_score_adj = {restricted}
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
     default_runtime_name = "runc"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = {systemd}
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{cni}"
@@ -94,8 +97,11 @@ def write_configuration(config: Config, node: NodeConfig, pki: Pki) -> None:
     pki.kubeconfig(node.name, config.api_url, node.folder / "kubelet.kubeconfig")
 
 
-def containerd_config(config: Config, node: NodeConfig) -> str:
+def containerd_config(config: Config, node: NodeConfig, *, own_kernel: bool = False) -> str:
+    """Containerd's configuration; with a kernel of its own, a node may do what some machines forbid even root."""
     return CONTAINERD_CONFIG.format(
+        restricted=json.dumps(not own_kernel),
+        systemd=json.dumps(own_kernel),
         root=node.keep / "containerd",
         state=node.folder / "containerd",
         socket=node.containerd_socket,
@@ -190,13 +196,15 @@ def containerd(node: NodeConfig) -> Daemon:
     )
 
 
-def kubelet(node: NodeConfig, program: Path, api: Api) -> Daemon:
+def kubelet(node: NodeConfig, program: Path, api: Api, version: str) -> Daemon:
+    """The kubelet; its Node says which version of cgroups it has, v1 or v2."""
     return Daemon(
         f"kubelet-{node.name}",
         (
             str(program), "kubelet", f"--config={node.folder}/kubelet.json",
             f"--kubeconfig={node.folder}/kubelet.kubeconfig",
             f"--hostname-override={node.name}", f"--node-ip={node.address}",
+            f"--node-labels={CGROUP_LABEL}={version}",
         ),
         lambda: answers(f"http://{node.address}:10248/healthz") and api.node_ready(node.name),
         holder_name(node),

@@ -1,6 +1,6 @@
 """Debian packages that the embedded cluster needs, installed only where they are missing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,15 +28,16 @@ PROGRAMS = {
     "socat": "socat",
     "zstd": "zstd",
 }
+VM_PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "mkfs.ext4": "e2fsprogs"}
 SERVICE_POLICY = Path("/usr/sbin/policy-rc.d")
 FORBID_SERVICES = "#!/bin/sh\n# made by tests/cluster while it installs packages\nexit 101\n"
 APT_HINT = "Check the network and /etc/apt, try `apt-get update` by hand, then run `up` again."
 QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
-def missing() -> list[str]:
+def missing(programs: Mapping[str, str]) -> list[str]:
     """The packages whose programs are not there."""
-    return sorted({package for program, package in PROGRAMS.items() if not present(program)})
+    return sorted({package for program, package in programs.items() if not present(program)})
 
 
 def present(program: str) -> bool:
@@ -44,17 +45,18 @@ def present(program: str) -> bool:
     return Path(program).exists() if program.startswith("/") else find(program) is not None
 
 
-def ensure() -> None:
-    """Install what is missing.
+def ensure(*, vm: bool = False) -> None:
+    """Install what is missing; with `vm`, what a virtual machine needs too.
 
     Raises:
         ClusterError: this is no Debian, or apt failed.
     """
-    wanted = missing()
+    programs = {**PROGRAMS, **VM_PROGRAMS} if vm else PROGRAMS
+    wanted = missing(programs)
     if not wanted:
         return
     install(wanted)
-    if still := missing():
+    if still := missing(programs):
         raise ClusterError(
             f"apt installed {', '.join(still)}, but not the programs that are looked for",
             "This is Debian bookworm's layout of files: the list is in tests/cluster/packages.py.",

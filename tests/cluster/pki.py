@@ -126,7 +126,7 @@ def identities(config: Config) -> list[Identity]:
     api_hosts = (*(f"DNS:{name}" for name in api_names), f"IP:{config.host}", f"IP:{service}", "IP:127.0.0.1")
     nodes = [
         Identity(node.name, f"system:node:{node.name}", "system:nodes", (f"DNS:{node.name}", f"IP:{node.address}"))
-        for node in config.nodes
+        for node in config.all_nodes
     ]
     return [
         Identity("apiserver", "kube-apiserver", hosts=api_hosts),
