@@ -75,7 +75,7 @@ class Pod:
         """Wait for the job's end, which must be a good one; gives its log."""
         ended = self.end()
         log = self.log()
-        assert ended["exitCode"] == 0, f"{ended}\n{log}\n--- dind\n{self.log('dind')}"
+        assert ended["exitCode"] == 0, f"{ended}\n{log}\n--- dind\n{self.log('dind')[-2000:]}"
         return log
 
     def delete(self) -> None:
