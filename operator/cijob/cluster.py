@@ -14,12 +14,13 @@ from cijob import names
 from cijob.errors import ApiConflict, ApiError, ApiExpired, ApiNotFound, ApiUnavailable, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 Body = dict[str, Any]
 
 _CIJOBS: Final = f"/apis/{names.API_VERSION}"
 _PODS: Final = "/api/v1"
+_LEASES: Final = "/apis/coordination.k8s.io/v1"
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")  # vendors add to it: 33+
 _JSON: Final = "application/json"
 _JSON_PATCH: Final = "application/json-patch+json"
@@ -57,6 +58,8 @@ class Cluster:
     """Requests of the operator. Every method raises ApiError or one of its kinds when it fails."""
 
     def __init__(self, api: client.ApiClient) -> None:
+        #: Called right before each write but those of a Lease; it may raise, or end the process.
+        self.before_write: Callable[[], None] = lambda: None
         self._api = api
 
     @property
@@ -125,6 +128,19 @@ class Cluster:
     async def create_event(self, event: Body) -> None:
         """Record an Event."""
         await self._request("POST", _path(_PODS, event["metadata"]["namespace"], "events"), body=event)
+
+    async def get_lease(self, namespace: str, name: str) -> Body:
+        """A Lease."""
+        return await self._request("GET", _path(_LEASES, namespace, "leases", name))
+
+    async def create_lease(self, lease: Body) -> Body:
+        """Create a Lease; gives it as it was stored."""
+        return await self._request("POST", _path(_LEASES, lease["metadata"]["namespace"], "leases"), body=lease)
+
+    async def replace_lease(self, lease: Body) -> Body:
+        """Change a Lease if it is still of the version that its metadata say; gives it as it was stored."""
+        meta = lease["metadata"]
+        return await self._request("PUT", _path(_LEASES, meta["namespace"], "leases", meta["name"]), body=lease)
 
     async def watch_pods(self, namespace: str | None, version: int) -> AsyncIterator[Body]:
         """Raw watch events of our Pods from a version on, bookmarks too, until the server ends the watch."""
@@ -206,6 +222,8 @@ class Cluster:
             body=body,
             auth_settings=["BearerToken"],
         )
+        if method != "GET" and not path.startswith(_LEASES):
+            self.before_write()
         try:
             answer = await self._api.call_api(*request[:4], _request_timeout=limits)
             response: aiohttp.ClientResponse = answer.response
