@@ -6,17 +6,30 @@ restarted operator come to the same end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from cijob import names, status
+from cijob.actions import (
+    NOTHING,
+    Action,
+    ConfirmPod,
+    CreatePod,
+    Decision,
+    DeleteJob,
+    DeletePod,
+    Observed,
+    StopPod,
+)
 from cijob.errors import InvalidSpec
-from cijob.manifests import Manifest, build_pod, timeout_seconds
-from cijob.models import Cancel, CiJob, CiJobHead, CiJobStatus, Phase
+from cijob.manifests import build_pod, timeout_seconds
+from cijob.models import Cancel, CiJob, CiJobHead, Phase
+from cijob.policies.attempts import alive, given_up, given_up_at, ours, stray
 from cijob.policies.creation import CreationFailure, Refusal
 from cijob.policies.lifetime import expires_at
 from cijob.policies.outcome import daemon_verdict, outcome, vanished
+from cijob.policies.retry import not_before, retried
 from cijob.policies.waiting import Wait, waiting
 from cijob.reasons import Reason
 from cijob.validation import validate_name, validate_spec
@@ -37,71 +50,29 @@ _STRIPPED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreatePod:
-    """POST the Pod of an attempt."""
-
-    manifest: Manifest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopPod:
-    """Let the kubelet end a Pod with grace; Pod, log and evidence stay."""
-
-    pod: ObservedPod
-    why: str
-    active_deadline_seconds: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeletePod:
-    """Delete a Pod that no kubelet has started."""
-
-    pod: ObservedPod
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteJob:
-    """Delete the CiJob; its Pods follow it."""
-
-
-Action = CreatePod | StopPod | DeletePod | DeleteJob
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """At most one action, then at most one status; or a look at a later time."""
-
-    action: Action | None = None
-    status: CiJobStatus | None = None
-    #: Set together with the final status.
-    verdict: Verdict | None = None
-    look_again_at: datetime | None = None
-    #: The action was refused for now: come back later and later.
-    try_again: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """The Pod of the CiJob's current attempt, as the cache has it."""
-
-    pod: ObservedPod | None = None
-    #: The Pod was there and is gone for certain; this is the last that was seen of it.
-    gone: ObservedPod | None = None
-
-
-NOTHING: Final = Decision()
-
-
 def decide(job: CiJob, observed: Observed, settings: Settings, now: datetime) -> Decision:
     """The next step for a CiJob."""
     if job.deletion_timestamp is not None:
         return NOTHING
     if job.status.phase.finished:
-        return _finished(job, observed.pod, settings, now)
-    if observed.pod is None:
-        return _without_pod(job, observed.gone, settings, now)
-    return _with_pod(job, observed.pod, settings, now)
+        decision = _finished(job, observed.pod, settings, now)
+    elif observed.pod is None:
+        decision = _without_pod(job, observed, settings, now)
+    else:
+        decision = _with_pod(job, observed.pod, observed, settings, now)
+    if decision.action is not None or not observed.others:
+        return decision
+    return replace(decision, action=_clear(job, observed, now))
+
+
+def decide_unreadable(job: CiJobHead, own_ttl: int | None, problem: str, settings: Settings, now: datetime) -> Decision:
+    """The next step for a CiJob whose spec cannot be read: it ends, and goes when its time is over."""
+    if job.deletion_timestamp is not None:
+        return NOTHING
+    if not job.status.phase.finished:
+        return finish(job, None, verdict(Reason.INVALID_SPEC, problem), now)
+    expiry = expires_at(job, own_ttl, timedelta(seconds=settings.default_ttl_seconds))
+    return Decision(action=DeleteJob()) if expiry is not None and now >= expiry else Decision(look_again_at=expiry)
 
 
 def finish(
@@ -121,47 +92,112 @@ def refused(job: CiJob, failure: CreationFailure, now: datetime) -> Decision:
     return Decision(status=status.waiting(job, None, Reason.QUOTA_EXCEEDED, failure.message), try_again=True)
 
 
+def _conclude(
+    job: CiJob, pod: ObservedPod | None, end: Verdict, now: datetime, action: Action | None = None
+) -> Decision:
+    """The decision at the end of an attempt: another one, or the end of the CiJob."""
+    retries = retried(job.spec.retry, job.status, end) if job.spec.cancel is None else None
+    if retries is None:
+        return finish(job, pod, end, now, action)
+    following = status.next_attempt(job, pod, end, retries, now)
+    when = not_before(following) or now
+    message = (
+        f"{end.message} Attempt {following.attempt} starts at {when:%Y-%m-%dT%H:%M:%SZ}, once this one's Pod has ended."
+    )
+    return Decision(action=action, status=following.model_copy(update={"message": message}), look_again_at=when)
+
+
 def _finished(job: CiJob, pod: ObservedPod | None, settings: Settings, now: datetime) -> Decision:
-    expiry = expires_at(job, timedelta(seconds=settings.default_ttl_seconds))
+    expiry = expires_at(job, job.spec.ttl_seconds_after_finished, timedelta(seconds=settings.default_ttl_seconds))
     if expiry is not None and now >= expiry:
         return Decision(action=DeleteJob())
     # A verdict on a Pod that never got to its job (no image, no Secret) leaves that Pod behind: it must not start later.
     # Nor must one whose creation was never answered, and which the job's cancellation overtook.
-    left = pod is not None and _ours(job, pod) and pod.job.terminated is None
+    left = pod is not None and ours(job, pod, job.status.current)
     return Decision(
-        action=_end(pod, job.status.reason or "", now) if pod is not None and left else None, look_again_at=expiry
+        action=_end(job, pod, job.status.reason or "", now) if pod is not None and left else None, look_again_at=expiry
     )
 
 
-def _without_pod(job: CiJob, gone: ObservedPod | None, settings: Settings, now: datetime) -> Decision:
-    if gone is not None or job.status.pod_uid is not None:
-        return finish(job, gone, vanished(job.spec, gone, _timeout(job, gone, settings)), now)
+def _without_pod(job: CiJob, observed: Observed, settings: Settings, now: datetime) -> Decision:
+    recorded, gone = job.status.pod_uid, observed.gone
+    if gone is not None or recorded in observed.absent:
+        return _conclude(job, gone, vanished(job.spec, gone, _timeout(job, gone, settings)), now)
+    if recorded is not None:
+        return Decision(action=ConfirmPod(name=names.pod_name(job.name, job.uid, job.status.current), uid=recorded))
     if job.spec.cancel is not None:
-        return finish(job, None, verdict(Reason.CANCELLED, "It had not started."), now)
+        what = f"Attempt {job.status.current}" if job.status.attempts else "It"
+        return finish(job, None, verdict(Reason.CANCELLED, f"{what} had not started."), now)
     problems = [*validate_name(job.name), *validate_spec(job.spec)]
     if problems:
         return finish(job, None, verdict(Reason.INVALID_SPEC, "; ".join(problems)), now)
+    return _wait_for_others(job, observed, settings, now) or _create(job, settings, now)
+
+
+def _create(job: CiJob, settings: Settings, now: datetime) -> Decision:
     try:
-        manifest = build_pod(job, status.FIRST_ATTEMPT, settings)
+        manifest = build_pod(job, job.status.current, settings)
     except InvalidSpec as error:
         return finish(job, None, verdict(Reason.INVALID_SPEC, str(error)), now)
     return Decision(action=CreatePod(manifest=manifest))
 
 
-def _with_pod(job: CiJob, pod: ObservedPod, settings: Settings, now: datetime) -> Decision:
-    if not _ours(job, pod):
+def _wait_for_others(job: CiJob, observed: Observed, settings: Settings, now: datetime) -> Decision | None:
+    """What keeps an attempt from starting: the time after the one before it, or a Pod that may be alive."""
+    when = not_before(job.status)
+    if when is not None and now < when:
+        return Decision(look_again_at=when)
+    living = alive(observed.others, settings, now)
+    if living:
+        moments = [moment for pod in living if (moment := given_up_at(pod, settings)) is not None]
+        return Decision(look_again_at=min(moments, default=None))
+    if job.status.attempts:
+        last = job.status.attempts[-1]
+        known = {pod.uid for pod in observed.others} | observed.absent
+        if last.pod_uid is not None and last.pod_name is not None and last.pod_uid not in known:
+            return Decision(action=ConfirmPod(name=last.pod_name, uid=last.pod_uid))
+    return None
+
+
+def _with_pod(job: CiJob, pod: ObservedPod, observed: Observed, settings: Settings, now: datetime) -> Decision:
+    recorded = job.status.pod_uid
+    if not ours(job, pod, job.status.current):
         return finish(job, None, verdict(Reason.POD_NAME_CONFLICT, f"The Pod is {pod.name}."), now)
+    if stray(job.status, pod) and recorded is not None:
+        return _replaced(job, pod, recorded, observed, now)
     if job.spec.docker.enabled and not pod.sidecar:
         return finish(job, pod, verdict(Reason.POD_REJECTED, _STRIPPED), now)
     end = outcome(job.spec, pod, _timeout(job, pod, settings))
     if end is not None:
-        return finish(job, pod, end, now)
+        return _conclude(job, pod, end, now)
+    lost_at = given_up_at(pod, settings)
+    if lost_at is not None and now >= lost_at:
+        return _conclude(job, pod, given_up(job.spec, pod, _timeout(job, pod, settings)), now)
     if job.spec.cancel is not None:
-        return _cancel(job, job.spec.cancel, pod, now)
-    wait = waiting(job.spec, pod, timedelta(seconds=settings.waiting_grace_seconds), now)
-    if wait is not None:
-        return _waiting(job, pod, wait, now)
-    return _running(job, pod, now)
+        decision = _cancel(job, job.spec.cancel, pod, now)
+    else:
+        wait = waiting(job.spec, pod, timedelta(seconds=settings.waiting_grace_seconds), now)
+        decision = _waiting(job, pod, wait, now) if wait is not None else _running(job, pod, now)
+    return decision if lost_at is None else replace(decision, look_again_at=_earlier(decision.look_again_at, lost_at))
+
+
+def _replaced(job: CiJob, pod: ObservedPod, recorded: str, observed: Observed, now: datetime) -> Decision:
+    """A Pod of ours stands in the place of the one that ran: it goes, and that one is gone if the API server says so."""
+    if pod.deletion_timestamp is None:
+        return Decision(action=DeletePod(pod=pod))
+    if recorded not in observed.absent:
+        return Decision(action=ConfirmPod(name=pod.name, uid=recorded))
+    return _conclude(job, None, vanished(job.spec, None, timedelta()), now)
+
+
+def _clear(job: CiJob, observed: Observed, now: datetime) -> Action | None:
+    """End what is left of the attempts before the current one, one at a time."""
+    for pod in observed.others:
+        reason = next((past.reason for past in job.status.attempts if past.attempt == pod.attempt), "")
+        action = _end(job, pod, reason or str(Reason.POD_DELETED), now)
+        if action is not None:
+            return action
+    return None
 
 
 def _cancel(job: CiJob, mode: Cancel, pod: ObservedPod, now: datetime) -> Decision:
@@ -172,7 +208,7 @@ def _cancel(job: CiJob, mode: Cancel, pod: ObservedPod, now: datetime) -> Decisi
 
 def _waiting(job: CiJob, pod: ObservedPod, wait: Wait, now: datetime) -> Decision:
     if wait.verdict is not None:
-        return finish(job, pod, wait.verdict, now)
+        return _conclude(job, pod, wait.verdict, now)
     slow_at = pod.created + SLOW_START
     if job.status.phase is Phase.PENDING and now >= slow_at:
         return Decision(status=status.waiting(job, pod, wait.reason, wait.message), look_again_at=wait.until)
@@ -191,15 +227,15 @@ def _running(job: CiJob, pod: ObservedPod, now: datetime) -> Decision:
     return Decision(action=action, status=status.running(job, pod))
 
 
-def _ours(job: CiJobHead, pod: ObservedPod) -> bool:
-    return pod.owner_uid == job.uid and pod.attempt == status.FIRST_ATTEMPT
+def _end(job: CiJob, pod: ObservedPod, why: str, now: datetime) -> StopPod | DeletePod | None:
+    """End a left-over Pod.
 
-
-def _end(pod: ObservedPod, why: str, now: datetime) -> StopPod | DeletePod | None:
-    """End a left-over Pod; a deadline only runs once a kubelet has the Pod."""
-    if pod.start_time is None and pod.deletion_timestamp is None and not pod.terminal:
-        return DeletePod(pod=pod)
-    return _stop(pod, why, now)
+    A deadline only runs once a kubelet has the Pod; a job that has ended leaves no more than its daemon, which the
+    kubelet stops by itself.
+    """
+    if stray(job.status, pod) or (pod.start_time is None and not pod.terminal):
+        return None if pod.deletion_timestamp is not None else DeletePod(pod=pod)
+    return _stop(pod, why, now) if pod.job.terminated is None else None
 
 
 def _stop(pod: ObservedPod, why: str, now: datetime) -> StopPod | None:
@@ -218,3 +254,7 @@ def _timeout(job: CiJob, pod: ObservedPod | None, settings: Settings) -> timedel
     if pod is not None and pod.active_deadline_seconds and not pod.stop:
         return timedelta(seconds=pod.active_deadline_seconds)
     return timedelta(seconds=timeout_seconds(job, settings))
+
+
+def _earlier(one: datetime | None, other: datetime) -> datetime:
+    return other if one is None else min(one, other)

@@ -86,6 +86,10 @@ SAY_DOCKER_OFF = (
     "endpoint, resources, storage and startTimeout have no effect with enabled: false: remove them, or enable docker"
 )
 SAY_STORAGE_SIZE = "must be more than zero: write a size such as 20Gi, or leave it out"
+SAY_RETRY_WHEN = (
+    "say for which failures: write reasons or exitCodes under when, or leave when out for all that a retry can help"
+)
+SAY_RETRY_LIMIT = "when has no effect without a limit: write a limit from 1 to 10 beside it, or leave when out"
 SAY_DURATION = "is not a duration: write hours, minutes and seconds, such as 1h30m, 15m or 90s"
 SAY_TIMEOUT = "must be from 1s to 168h"
 SAY_START_TIMEOUT = "must be from 1s to 10m"

@@ -61,6 +61,18 @@ class Endpoint(StrEnum):
     UNIX = "Unix"
 
 
+class RetryReason(StrEnum):
+    """Failures of the job's own that another attempt may mend (`reasons.Reason`; `policies/retry.py` has the table)."""
+
+    SCRIPT_FAILED = "ScriptFailed"
+    OOM_KILLED = "OOMKilled"
+    DAEMON_OOM_KILLED = "DaemonOOMKilled"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    DISK_LIMIT_EXCEEDED = "DiskLimitExceeded"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    START_ERROR = "StartError"
+
+
 class PullPolicy(StrEnum):
     """When the kubelet pulls an image."""
 
@@ -105,6 +117,32 @@ class Docker(Model):
     unset."""
 
 
+ExitCode = Annotated[StrictInt, Field(ge=1, le=255)]
+
+
+class RetryWhen(Model):
+    """Which of the job's own failures are retried: those of one of the reasons, and those with one of the exit codes."""
+
+    reasons: Annotated[tuple[RetryReason, ...], Field(min_length=1, max_length=16)] | None = None
+    """Reasons: ScriptFailed, OOMKilled, DaemonOOMKilled, DeadlineExceeded, DiskLimitExceeded, ImagePullFailed or
+    StartError."""
+    exit_codes: Annotated[tuple[ExitCode, ...], Field(min_length=1, max_length=64)] | None = None
+    """Exit codes of the script or command, 1 to 255, such as 75."""
+
+
+class Retry(Model):
+    """When the job runs again after a failure: 10 s later, then 20 s, doubling up to 6 minutes, in a Pod of its own."""
+
+    limit: Annotated[StrictInt, Field(ge=0, le=10)] = 0
+    """How many times the job runs again after failures of its own, 0 to 10. 0 when unset."""
+    when: RetryWhen | None = None
+    """The failures of its own for which it does. When unset: all that another attempt may mend, which are the reasons
+    that reasons lists."""
+    infra_limit: Annotated[StrictInt, Field(ge=0, le=10)] = 3
+    """How many times the job runs again after trouble that is not its own, such as a lost node or Docker daemon or a
+    deleted Pod, 0 to 10; this never uses up limit. 3 when unset."""
+
+
 class CiJobSpec(Model):
     """What to run. All but cancel and ttlSecondsAfterFinished is fixed once the CiJob exists."""
 
@@ -147,8 +185,10 @@ class CiJobSpec(Model):
     docker: Docker = Docker()
     """The job's own Docker daemon."""
     timeout: Duration | None = None
-    """How long the job may take, counted from the start of its Pod with pulls included: 1s to 168h, such as 1h30m. The
+    """How long an attempt may take, counted from the start of its Pod with pulls included: 1s to 168h, such as 1h30m. The
     operator's default (1h) when unset."""
+    retry: Retry = Retry()
+    """Whether and when the job runs again after a failure. Unset: only after trouble that is not its own."""
     ttl_seconds_after_finished: Annotated[StrictInt, Field(ge=0, le=31536000)] | None = None
     """Seconds after the end until the CiJob, its Pod and its log are deleted; at most a year, 31536000. The operator's
     default (86400, a day) when unset. May be changed at any time."""
@@ -174,6 +214,36 @@ class Condition(Model):
     """The metadata.generation that it speaks of."""
 
 
+class Retries(Model):
+    """How many times the job ran again."""
+
+    user: Annotated[StrictInt, Field(ge=0)] = 0
+    """After failures of its own: spec.retry.limit bounds them."""
+    infra: Annotated[StrictInt, Field(ge=0)] = 0
+    """After trouble that was not its own: spec.retry.infraLimit bounds them."""
+
+
+class Attempt(Model):
+    """An attempt that has ended."""
+
+    attempt: Annotated[StrictInt, Field(ge=1)]
+    """Its number, from 1."""
+    pod_name: Annotated[str, Field(max_length=253)] | None = None
+    """Name of its Pod."""
+    pod_uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, alias="podUID")
+    """UID of its Pod."""
+    node_name: Annotated[str, Field(max_length=253)] | None = None
+    """The node that ran it."""
+    start_time: datetime | None = None
+    """When its Pod was started by its node."""
+    completion_time: datetime | None = None
+    """When it ended; the wait for the next attempt counts from here."""
+    exit_code: StrictInt | None = None
+    """Exit code of its job container."""
+    reason: Annotated[str, Field(max_length=128)] = ""
+    """One word that says how it ended, such as ScriptFailed."""
+
+
 class CiJobStatus(Model):
     """What became of it, written by the operator."""
 
@@ -186,7 +256,7 @@ class CiJobStatus(Model):
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
     """Complete, Failed, Cancelled, and Finished, which holds at every end: kubectl wait --for=condition=Finished."""
     attempt: Annotated[StrictInt, Field(ge=1)] | None = None
-    """The number of the attempt, from 1."""
+    """The number of the attempt that runs, is next, or was the last; from 1."""
     pod_name: Annotated[str, Field(max_length=253)] | None = None
     """Name of the attempt's Pod: kubectl logs POD -c job."""
     pod_uid: Annotated[str, Field(max_length=64)] | None = Field(default=None, alias="podUID")
@@ -199,6 +269,15 @@ class CiJobStatus(Model):
     """When the attempt's Pod was started by its node."""
     completion_time: datetime | None = None
     """When the CiJob ended, however it ended."""
+    retries: Retries | None = None
+    """How many times the job ran again, by cause. Absent while it did not."""
+    attempts: Annotated[tuple[Attempt, ...], Field(max_length=10)] = ()
+    """The attempts that have ended, the oldest first; the newest 10 are kept."""
+
+    @property
+    def current(self) -> int:
+        """The number of the current attempt: 1 until one is recorded."""
+        return self.attempt or 1
 
 
 NEW_STATUS = CiJobStatus()

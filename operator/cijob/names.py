@@ -46,8 +46,17 @@ def pod_name(job_name: str, job_uid: str, attempt: int) -> str:
     Creating the Pod under this name is the lock that keeps two operators from starting one attempt twice.
     """
     digest = hashlib.sha256(f"{job_uid}/{attempt}".encode()).hexdigest()[:_HASH_LENGTH]
-    stem = job_name[: MAX_NAME - _HASH_LENGTH - 1].rstrip("-.")
-    return f"{stem}-{digest}"
+    return f"{_stem(job_name)}-{digest}"
+
+
+def _stem(job_name: str) -> str:
+    return job_name[: MAX_NAME - _HASH_LENGTH - 1].rstrip("-.")
+
+
+def is_pod_name(name: str, job_name: str) -> bool:
+    """Whether a name is one that `pod_name` gives a CiJob of that name, whatever its UID and attempt."""
+    stem, _, digest = name.rpartition("-")
+    return stem == _stem(job_name) and len(digest) == _HASH_LENGTH and set(digest) <= set("0123456789abcdef")
 
 
 def event_name(job_name: str, job_uid: str) -> str:

@@ -54,6 +54,10 @@ class ObservedPod:
     resource_version: int
     owner_name: str = ""
     owner_uid: str = ""
+    #: Whether it has an owner of any kind.
+    owned: bool = False
+    #: The CiJob that the labels name.
+    job_label: str = ""
     attempt: int = 0
     #: What the operator asked the kubelet to stop this Pod for (`names.ANNOTATION_STOP`); empty if it did not.
     stop: str = ""
@@ -201,6 +205,8 @@ def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
         resource_version=int(meta["resourceVersion"]),
         owner_name=owner.get("name", ""),
         owner_uid=owner.get("uid", ""),
+        owned=bool(meta.get("ownerReferences")),
+        job_label=labels.get(names.LABEL_JOB, ""),
         attempt=int(attempt) if attempt.isdecimal() else 0,
         stop=annotations.get(names.ANNOTATION_STOP, ""),
         phase=status.get("phase", "Pending"),

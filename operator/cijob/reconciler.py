@@ -6,49 +6,44 @@ starts from what is observed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from cijob import names, status
-from cijob.cache import Key, Store
-from cijob.decisions import (
+from cijob import names
+from cijob.actions import (
     NOTHING,
+    ConfirmPod,
     CreatePod,
     Decision,
     DeleteJob,
     DeletePod,
     Observed,
     StopPod,
-    decide,
-    finish,
-    refused,
 )
+from cijob.cache import Key, Store
+from cijob.decisions import decide, decide_unreadable, refused
 from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable, InvalidSpec
 from cijob.observation import ObservedPod, observe_pod
 from cijob.parsing import parse, parse_head
+from cijob.policies.attempts import ours
 from cijob.policies.creation import Refusal, creation_failure
-from cijob.reasons import Reason
-from cijob.verdict import verdict
+from cijob.reaper import Reaper
+from cijob.recorder import Recorder, job_identity
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from cijob.cluster import Body, Cluster
-    from cijob.models import CiJob, CiJobHead
+    from cijob.models import CiJob
     from cijob.settings import Settings
     from cijob.workqueue import WorkQueue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-
-def job_identity(body: Body) -> tuple[Key, str, int]:
-    """Key, UID and version of a raw CiJob."""
-    meta = body["metadata"]
-    return (meta["namespace"], meta["name"]), meta["uid"], int(meta["resourceVersion"])
 
 
 def pod_identity(pod: ObservedPod) -> tuple[Key, str, int]:
@@ -66,6 +61,8 @@ class Reconciler:
         self._queue = queue
         self._settings = settings
         self._clock = clock
+        self._recorder = Recorder(cluster, self.jobs, queue, clock)
+        self._reaper = Reaper(cluster, self.pods, self.jobs)
 
     async def reconcile(self, key: Key) -> None:
         """Work on one key: the callback of the queue."""
@@ -74,7 +71,7 @@ class Reconciler:
         if body is None:
             self._forget(key)
             return
-        with structlog.contextvars.bound_contextvars(job=f"{namespace}/{name}", attempt=status.FIRST_ATTEMPT):
+        with structlog.contextvars.bound_contextvars(job=f"{namespace}/{name}", attempt=_attempt(body)):
             try:
                 decision = await self._step(key, body)
             except ApiConflict as error:
@@ -113,23 +110,34 @@ class Reconciler:
             if namespace in {None, key[0]} and await _confirm_gone(self.jobs, body, self._cluster.get_job(*key)):
                 self._queue.add(key)
         self.jobs.forget_before(version)
+        await self._reaper.reap(namespace)
 
     async def _step(self, key: Key, body: Body) -> Decision:
         try:
             job = parse(body)
         except InvalidSpec as error:
             return await self._invalid(key, body, error)
-        decision = decide(job, self._gather(job), self._settings, self._clock())
-        if decision.action is not None:
-            decision = await self._act(job, decision)
-        await self._write_status(key, job, decision)
+        decision = await self._act(job, decide(job, self._gather(job), self._settings, self._clock()))
+        await self._recorder.write(key, job, decision)
         if decision.look_again_at is not None:
             self._look_again(key, decision.look_again_at)
         return decision
 
-    def _gather(self, job: CiJob) -> Observed:
-        key = job.namespace, names.pod_name(job.name, job.uid, status.FIRST_ATTEMPT)
-        return Observed(pod=self.pods.get(key), gone=self.pods.removed(key))
+    def _gather(self, job: CiJob, absent: frozenset[str] = frozenset()) -> Observed:
+        current = job.status.current
+        keys = {number: (job.namespace, names.pod_name(job.name, job.uid, number)) for number in range(1, current + 1)}
+        gone = self.pods.removed(keys[current])
+        if gone is not None and not (ours(job, gone, current) and job.status.pod_uid in {None, gone.uid}):
+            gone = None
+        before = [(number, keys[number]) for number in range(1, current)]
+        pods = [(number, pod) for number, key in before if (pod := self.pods.get(key)) is not None]
+        removed = {pod.uid for _, key in before if (pod := self.pods.removed(key)) is not None}
+        return Observed(
+            pod=self.pods.get(keys[current]),
+            gone=gone,
+            others=tuple(pod for number, pod in pods if ours(job, pod, number)),
+            absent=absent | removed,
+        )
 
     async def _act(self, job: CiJob, decision: Decision) -> Decision:
         """Carry out the action; gives what is left to do."""
@@ -140,13 +148,32 @@ class Reconciler:
                 await self._stop_pod(pod, why, seconds)
             case DeletePod(pod=pod):
                 await self._gone_is_fine(self._cluster.delete_pod(pod.namespace, pod.name, pod.uid))
-                log.info("deleted the Pod, which had not started", pod=pod.name)
+                log.info("deleted the Pod", pod=pod.name)
             case DeleteJob():
                 await self._gone_is_fine(self._cluster.delete_job(job.namespace, job.name, job.uid))
                 log.info("deleted the CiJob: its time after the end is over")
+            case ConfirmPod(name=name, uid=uid):
+                return await self._confirm_pod(job, name, uid)
             case None:
                 pass
         return decision
+
+    async def _confirm_pod(self, job: CiJob, name: str, uid: str) -> Decision:
+        """Ask for a Pod that was recorded, and decide anew."""
+        absent = frozenset({uid})
+        try:
+            found = observe_pod(await self._cluster.get_pod(job.namespace, name))
+        except ApiNotFound:
+            log.info("the Pod is gone", pod=name)
+        else:
+            if found.owner_uid == job.uid:
+                self.pods.observe(found)
+            if found.uid == uid:
+                absent = frozenset()
+        decision = decide(job, self._gather(job, absent), self._settings, self._clock())
+        if isinstance(decision.action, ConfirmPod):  # the cache has yet to catch up
+            return Decision(try_again=True)
+        return await self._act(job, decision)
 
     async def _create_pod(self, job: CiJob, manifest: Body) -> Decision:
         try:
@@ -160,7 +187,10 @@ class Reconciler:
     async def _not_created(self, job: CiJob, manifest: Body, error: ApiError) -> Decision:
         failure = creation_failure(error)
         if failure.refusal is Refusal.EXISTS:
-            pod = self._observe_pod(await self._cluster.get_pod(job.namespace, manifest["metadata"]["name"]))
+            try:
+                pod = self._observe_pod(await self._cluster.get_pod(job.namespace, manifest["metadata"]["name"]))
+            except ApiNotFound as gone:
+                raise ApiConflict(gone.status, gone.reason, "the Pod of that name went meanwhile") from gone
             log.info("the Pod is there already", pod=pod.name)
             return self._with_created(job, pod)
         if failure.refusal is Refusal.AGAIN:
@@ -172,7 +202,7 @@ class Reconciler:
         return refused(job, failure, self._clock())
 
     def _with_created(self, job: CiJob, pod: ObservedPod) -> Decision:
-        decision = decide(job, Observed(pod=pod), self._settings, self._clock())
+        decision = decide(job, replace(self._gather(job), pod=pod), self._settings, self._clock())
         if decision.action is not None:  # one at a time
             self._queue.add((job.namespace, job.name))
         return decision
@@ -195,41 +225,6 @@ class Reconciler:
         except ApiNotFound:
             return
 
-    async def _write_status(self, key: Key, job: CiJobHead, decision: Decision) -> None:
-        if decision.status is None or decision.status == job.status:
-            return
-        patch = status.status_patch(job, decision.status, guarded=True)
-        try:
-            answer = await self._cluster.patch_job_status(job.namespace, job.name, patch)
-        except ApiNotFound:
-            log.info("the CiJob was deleted meanwhile")
-            return
-        self.jobs.observe(answer)
-        end = decision.verdict
-        if end is None:
-            log.info("wrote the status", phase=str(decision.status.phase), reason=decision.status.reason)
-            return
-        log.info(
-            "wrote the verdict",
-            phase=str(end.phase),
-            reason=str(end.reason),
-            exit_code=end.exit_code,
-            message=end.message,
-        )
-        self._queue.add(key)  # what is left: stopping the Pod, the time to live
-        await self._record_event(job, decision)
-
-    async def _record_event(self, job: CiJobHead, decision: Decision) -> None:
-        if decision.verdict is None:
-            return
-        try:
-            await self._cluster.create_event(status.event(job, decision.verdict, self._clock()))
-        except ApiError as error:
-            if error.reason == "AlreadyExists":
-                return  # an earlier try, whose answer was lost
-            # The status is the truth; an Event is only a convenience.
-            log.warning("could not record the Event", error=str(error))
-
     async def _invalid(self, key: Key, body: Body, error: InvalidSpec) -> Decision:
         """A CiJob that got past the API server's checks, with an older CRD for example."""
         try:
@@ -237,11 +232,15 @@ class Reconciler:
         except InvalidSpec as worse:
             log.error("a CiJob cannot be read, nor can its status be written", error=str(worse))  # noqa: TRY400  it says it all
             return NOTHING
-        if head.deletion_timestamp is not None or head.status.phase.finished:
-            return NOTHING
-        end = verdict(Reason.INVALID_SPEC, str(error))
-        decision = finish(head, None, end, self._clock())
-        await self._write_status(key, head, decision)
+        ttl = (body.get("spec") or {}).get("ttlSecondsAfterFinished")
+        decision = decide_unreadable(
+            head, ttl if isinstance(ttl, int) else None, str(error), self._settings, self._clock()
+        )
+        if isinstance(decision.action, DeleteJob):
+            await self._gone_is_fine(self._cluster.delete_job(head.namespace, head.name, head.uid))
+        await self._recorder.write(key, head, decision)
+        if decision.look_again_at is not None:
+            self._look_again(key, decision.look_again_at)
         return decision
 
     def _observe_pod(self, body: Body) -> ObservedPod:
@@ -256,8 +255,8 @@ class Reconciler:
         self._queue.forget(key)
         gone = self.jobs.removed(key)
         if gone is not None:
-            name = names.pod_name(key[1], gone["metadata"]["uid"], status.FIRST_ATTEMPT)
-            self.pods.forget((key[0], name))
+            for number in range(1, _attempt(gone) + 1):
+                self.pods.forget((key[0], names.pod_name(key[1], gone["metadata"]["uid"], number)))
 
 
 async def _confirm_gone(store: Store[T], item: T, get: Awaitable[T]) -> bool:
@@ -269,6 +268,12 @@ async def _confirm_gone(store: Store[T], item: T, get: Awaitable[T]) -> bool:
     if store.identity(found)[1] != store.identity(item)[1]:
         store.remove(item)
     return store.observe(found)
+
+
+def _attempt(body: Body) -> int:
+    """The number of a raw CiJob's current attempt."""
+    number = (body.get("status") or {}).get("attempt")
+    return number if isinstance(number, int) else 1
 
 
 def _escaped(key: str) -> str:

@@ -97,6 +97,10 @@ class Settings:
     termination_grace_seconds: int = _setting(_number(1, _WEEK), "60")
     #: How long an image may fail to be pulled, or a Secret be missing, before that is the verdict.
     waiting_grace_seconds: int = _setting(_number(0, _WEEK), "120")
+    #: What to do about a job whose node is unreachable: wait until its Pod is gone, or run the job again elsewhere.
+    on_node_lost: str = _setting(_one_of("Wait", "Retry"), "Wait")
+    #: How long after the end of a deleted Pod's grace period its node counts as lost, with Retry.
+    node_lost_grace_seconds: int = _setting(_number(0, _WEEK), "300")
     #: The namespaces that the operator serves; empty: all.
     namespaces: tuple[str, ...] = _setting(_words, "")
     relist_seconds: int = _setting(_number(1, _WEEK), "300")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from cijob import names
-from cijob.models import CiJobHead, CiJobStatus, Condition, Phase
+from cijob.models import Attempt, CiJobHead, CiJobStatus, Condition, Phase
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from cijob.models import Retries
     from cijob.observation import ObservedPod
     from cijob.reasons import Reason
     from cijob.verdict import Verdict
 
-FIRST_ATTEMPT = 1
+#: So many attempts are remembered.
+_HISTORY: Final = 10
 
 
 def waiting(job: CiJobHead, pod: ObservedPod | None, reason: Reason, message: str) -> CiJobStatus:
@@ -36,8 +38,10 @@ def running(job: CiJobHead, pod: ObservedPod) -> CiJobStatus:
 
 def finished(job: CiJobHead, pod: ObservedPod | None, verdict: Verdict, now: datetime) -> CiJobStatus:
     """The final status."""
-    return _with_pod(job.status, pod).model_copy(
+    last = _with_pod(job.status, pod)
+    return last.model_copy(
         update={
+            "attempts": _history(last, pod, verdict, now),
             "phase": verdict.phase,
             "reason": str(verdict.reason),
             "message": verdict.message,
@@ -45,6 +49,25 @@ def finished(job: CiJobHead, pod: ObservedPod | None, verdict: Verdict, now: dat
             "completion_time": now,
             "conditions": _conditions(job, verdict, now),
         }
+    )
+
+
+def next_attempt(
+    job: CiJobHead, pod: ObservedPod | None, verdict: Verdict, retries: Retries, now: datetime
+) -> CiJobStatus:
+    """The status between two attempts: the number of the next one, which has no Pod yet, and why there is one.
+
+    It is written before the next attempt's Pod is created, so that no attempt is made or counted twice.
+    """
+    last = _with_pod(job.status, pod)
+    return CiJobStatus(
+        phase=Phase.PENDING,
+        reason=str(verdict.reason),
+        message=verdict.message,
+        conditions=last.conditions,
+        attempt=last.current + 1,
+        retries=retries,
+        attempts=_history(last, pod, verdict, now),
     )
 
 
@@ -85,6 +108,25 @@ def event(job: CiJobHead, verdict: Verdict, now: datetime) -> dict[str, Any]:
     }
 
 
+def _history(last: CiJobStatus, pod: ObservedPod | None, verdict: Verdict, now: datetime) -> tuple[Attempt, ...]:
+    """The attempts that have ended with this one, if it had a Pod."""
+    if last.pod_uid is None:
+        return last.attempts
+    ended = pod.job.terminated.finished_at if pod is not None and pod.job.terminated is not None else None
+    attempt = Attempt(
+        attempt=last.current,
+        pod_name=last.pod_name,
+        pod_uid=last.pod_uid,
+        node_name=last.node_name,
+        start_time=last.start_time,
+        # A node's clock may be ahead of ours: the next attempt does not wait for that.
+        completion_time=min(ended or now, now).replace(microsecond=0),
+        exit_code=verdict.exit_code,
+        reason=str(verdict.reason),
+    )
+    return (*last.attempts, attempt)[-_HISTORY:]
+
+
 def _with_pod(status: CiJobStatus, pod: ObservedPod | None) -> CiJobStatus:
     if pod is None:
         return status
@@ -123,9 +165,13 @@ def _wire(status: CiJobStatus) -> dict[str, Any]:
     for condition in data["conditions"]:
         if "lastTransitionTime" in condition:
             condition["lastTransitionTime"] = _stamp(condition["lastTransitionTime"])
-    for key in ("startTime", "completionTime"):
-        if key in data:
-            data[key] = _stamp(data[key])
+    data["attempts"] = list(data["attempts"])
+    for part in (data, *data["attempts"]):
+        for key in ("startTime", "completionTime"):
+            if key in part:
+                part[key] = _stamp(part[key])
+    if not data["attempts"]:
+        del data["attempts"]
     data["conditions"] = list(data["conditions"])
     data["phase"] = str(data["phase"])
     return data

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from cijob.corev1 import EnvFromSource, EnvVar, EnvVarSource, Resources
-    from cijob.models import CiJobSpec, Docker
+    from cijob.models import CiJobSpec, Docker, Retry
 
 _IMAGE = re.compile(say.IMAGE)
 _VARIABLE = re.compile(say.VARIABLE)
@@ -56,6 +56,7 @@ def _problems(spec: CiJobSpec) -> Iterator[tuple[str, str]]:
     yield from _working_dir(spec.working_dir)
     yield from _resources(spec.resources, ".resources")
     yield from _docker(spec.docker)
+    yield from _retry(spec.retry)
     if spec.timeout is not None:
         yield from _duration(spec.timeout, ".timeout", (say.MIN_TIMEOUT, say.MAX_TIMEOUT), say.SAY_TIMEOUT)
 
@@ -177,6 +178,13 @@ def _docker(docker: Docker) -> Iterator[tuple[str, str]]:
             yield path, say.SAY_STORAGE_SIZE
     bounds = (say.MIN_START_TIMEOUT, say.MAX_START_TIMEOUT)
     yield from _duration(docker.start_timeout, ".docker.startTimeout", bounds, say.SAY_START_TIMEOUT)
+
+
+def _retry(retry: Retry) -> Iterator[tuple[str, str]]:
+    if retry.when is not None and not retry.limit:
+        yield ".retry", say.SAY_RETRY_LIMIT
+    if retry.when is not None and retry.when.reasons is None and retry.when.exit_codes is None:
+        yield ".retry.when", say.SAY_RETRY_WHEN
 
 
 def _quantities(amounts: Mapping[str, str], path: str) -> Iterable[tuple[str, str]]:

@@ -19,6 +19,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 _FIRST_RETRY: Final = 0.2
 _LAST_RETRY: Final = 60.0
+_LONGEST_HOLD: Final = 300.0
 
 
 class WorkQueue:
@@ -35,6 +36,7 @@ class WorkQueue:
         self._again: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, float] = {}
+        self._held: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
         self._order = itertools.count()
         self._wakeup = asyncio.Event()
@@ -48,6 +50,8 @@ class WorkQueue:
         """Work on a key soon: after the work on it that is under way, if any, and once however often it is added."""
         if key in self._working:
             self._again.add(key)
+        elif key in self._held and asyncio.get_running_loop().time() < self._held[key]:
+            self.add_at(key, self._held[key])
         elif key not in self._queued:
             self._queued.add(key)
             self._ready.put_nowait(key)
@@ -65,22 +69,30 @@ class WorkQueue:
         self.add_at(key, asyncio.get_running_loop().time() + max(0.0, seconds))
 
     def retry(self, key: Key, at_least: float = 0.0) -> float:
-        """Work on a key again after its failure; gives the delay in seconds, which doubles with each failure up to a minute."""
+        """Work on a key again after its failure; gives the delay in seconds, which doubles with each failure up to a minute.
+
+        `at_least` is what the API server asked for (Retry-After), up to five minutes: until then nothing else, such as an
+        event or a timer that was set before, makes the key be worked on.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = min(_LAST_RETRY, _FIRST_RETRY * 2.0 ** min(failures, 16))
-        delay = max(at_least, delay * (0.5 + self._jitter() / 2))
+        delay = max(min(at_least, _LONGEST_HOLD), delay * (0.5 + self._jitter() / 2))
+        if at_least > 0:
+            self._held[key] = asyncio.get_running_loop().time() + delay
         self.add_in(key, delay)
         return delay
 
     def succeeded(self, key: Key) -> None:
         """Forget a key's failures."""
         self._failures.pop(key, None)
+        self._held.pop(key, None)
 
     def forget(self, key: Key) -> None:
         """Forget all about a key that is no more."""
         self._failures.pop(key, None)
         self._timers.pop(key, None)
+        self._held.pop(key, None)
 
     def oldest_work(self) -> float | None:
         """Since when the longest-running work is under way; None if there is none."""

@@ -107,6 +107,10 @@ class CiJobBuilder:
         """No Docker daemon."""
         return self.with_spec(docker={"enabled": False})
 
+    def with_retry(self, limit: int = 0, **more: object) -> CiJobBuilder:
+        """So many retries after failures of its own."""
+        return self.with_spec(retry={"limit": limit, **more})
+
     def with_cancel(self, mode: str) -> CiJobBuilder:
         """Cancelled, Graceful or Immediate."""
         return self.with_spec(cancel=mode)
@@ -124,6 +128,14 @@ class CiJobBuilder:
     def finished(self, phase: str, reason: str, seconds: float = 100) -> CiJobBuilder:
         """The status after the verdict."""
         return self.running().with_status(phase, reason=reason, completionTime=stamp(seconds))
+
+    def between_attempts(self, reason: str = "ScriptFailed", ended: float = 60, **retries: int) -> CiJobBuilder:
+        """The status after the first attempt has failed: the second is recorded and has no Pod."""
+        first = {"attempt": 1, "podName": POD_NAME, "podUID": POD_UID, "nodeName": "node-1", "startTime": stamp(1)}
+        first |= {"completionTime": stamp(ended), "reason": reason}
+        return self.with_status(
+            "Pending", reason=reason, attempt=2, retries={"user": 0, "infra": 0, **retries}, attempts=[first]
+        )
 
     def being_deleted(self) -> CiJobBuilder:
         """Somebody deleted it, and something keeps it."""
@@ -144,7 +156,11 @@ class PodBuilder:
                 "uid": POD_UID,
                 "resourceVersion": "200",
                 "creationTimestamp": stamp(0),
-                "labels": {names.LABEL_MANAGED_BY: names.COMPONENT, names.LABEL_ATTEMPT: "1"},
+                "labels": {
+                    names.LABEL_MANAGED_BY: names.COMPONENT,
+                    names.LABEL_JOB: JOB_NAME,
+                    names.LABEL_ATTEMPT: "1",
+                },
                 "annotations": {names.ANNOTATION_LAUNCHER + "script": "make test"},
                 "ownerReferences": [
                     {
@@ -259,6 +275,11 @@ class PodBuilder:
     def without_sidecar(self) -> PodBuilder:
         """A webhook that does not know native sidecars took `restartPolicy` away."""
         return self.with_(spec={"initContainers": [{"name": "dind"}]})
+
+    def of_attempt(self, number: int, uid: str | None = None) -> PodBuilder:
+        """The Pod of another attempt."""
+        name = names.pod_name(JOB_NAME, JOB_UID, number)
+        return self.with_meta(name=name, uid=uid or f"pod-{number}", labels={names.LABEL_ATTEMPT: str(number)})
 
     def of_another_job(self) -> PodBuilder:
         """Owned by a CiJob of another UID."""

@@ -7,14 +7,16 @@ a Pod as a mutating webhook does. Nothing is delivered by itself: a test says wh
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cijob.cluster import Body, Cluster
 from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable
-from tests.unit.builders import CiJobBuilder, PodBuilder, stamp
+from tests.unit.builders import T0, CiJobBuilder, PodBuilder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
     from cijob.cache import Key
 
@@ -31,6 +33,7 @@ class FakeCluster(Cluster):
         #: What watches would tell: type, kind, object.
         self.told: list[tuple[str, str, Body]] = []
         self.webhook: Callable[[Body], Body] = lambda pod: pod
+        self.clock: Callable[[], datetime] = lambda: T0
         self.server_version: tuple[int, int] | ApiError = (1, 36)
         self._version = 1000
         self._pods_made = 0
@@ -57,8 +60,8 @@ class FakeCluster(Cluster):
         self._store("pod", (meta["namespace"], meta["name"]), copy.deepcopy(pod.body))
 
     def kubelet(self, change: Callable[[PodBuilder], PodBuilder]) -> None:
-        """The kubelet reports on the only Pod."""
-        (body,) = self.pods.values()
+        """The kubelet reports on the newest Pod."""
+        *_, body = self.pods.values()
         self.store_pod(change(PodBuilder(body)))
 
     def user(self, change: Callable[[CiJobBuilder], CiJobBuilder]) -> None:
@@ -67,8 +70,8 @@ class FakeCluster(Cluster):
         self.store_job(change(CiJobBuilder(body)))
 
     def remove_pod(self) -> None:
-        """The only Pod goes."""
-        (key,) = self.pods
+        """The newest Pod goes."""
+        *_, key = self.pods
         self._remove("pod", key)
 
     def remove_job(self) -> None:
@@ -122,7 +125,7 @@ class FakeCluster(Cluster):
             raise ApiError(409, "AlreadyExists", f'pods "{key[1]}" already exists')
         self._pods_made += 1
         pod = self.webhook(copy.deepcopy(manifest))
-        pod["metadata"] |= {"uid": f"pod-{self._pods_made}", "creationTimestamp": stamp(0)}
+        pod["metadata"] |= {"uid": f"pod-{self._pods_made}", "creationTimestamp": self._stamp()}
         pod["status"] = {"phase": "Pending"}
         return _answer(self._store("pod", key, pod), lost)
 
@@ -132,9 +135,17 @@ class FakeCluster(Cluster):
         return _answer(self._patch("pod", self.pods, (namespace, name), patch), lost)
 
     async def delete_pod(self, namespace: str, name: str, uid: str) -> None:
-        """Delete a Pod that no kubelet has."""
+        """Delete a Pod: at once if no kubelet has it, else with grace."""
         lost = self._ask("DELETE pod")
-        self._deleted("pod", self.pods, (namespace, name), uid)
+        key = namespace, name
+        body = _of_uid(self.pods, key, uid)
+        grace = body["spec"].get("terminationGracePeriodSeconds", 60)
+        if "startTime" not in body["status"] or body["status"]["phase"] in {"Succeeded", "Failed"}:
+            self._remove("pod", key)
+        elif "deletionTimestamp" not in body["metadata"]:
+            body = copy.deepcopy(body)
+            body["metadata"] |= {"deletionTimestamp": self._stamp(grace), "deletionGracePeriodSeconds": grace}
+            self._store("pod", key, body)
         _answer({}, lost)
 
     async def patch_job_status(self, namespace: str, name: str, patch: list[Body]) -> Body:
@@ -145,7 +156,8 @@ class FakeCluster(Cluster):
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:
         """Delete a CiJob."""
         lost = self._ask("DELETE job")
-        self._deleted("job", self.jobs, (namespace, name), uid)
+        _of_uid(self.jobs, (namespace, name), uid)
+        self._remove("job", (namespace, name))
         _answer({}, lost)
 
     async def create_event(self, event: Body) -> None:
@@ -198,10 +210,8 @@ class FakeCluster(Cluster):
         self._ask(request)
         return copy.deepcopy(_found(stored, key))
 
-    def _deleted(self, kind: str, stored: dict[Key, Body], key: Key, uid: str) -> None:
-        if _found(stored, key)["metadata"]["uid"] != uid:
-            raise ApiConflict(409, "Conflict", "the UID in the precondition does not match")
-        self._remove(kind, key)
+    def _stamp(self, later: float = 0) -> str:
+        return (self.clock() + timedelta(seconds=later)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _patch(self, kind: str, stored: dict[Key, Body], key: Key, patch: list[Body]) -> Body:
         before = _found(stored, key)
@@ -219,6 +229,13 @@ def _found(stored: dict[Key, Body], key: Key) -> Body:
     if key not in stored:
         raise ApiNotFound(404, "NotFound", f"{key[1]} not found")
     return stored[key]
+
+
+def _of_uid(stored: dict[Key, Body], key: Key, uid: str) -> Body:
+    body = _found(stored, key)
+    if body["metadata"]["uid"] != uid:
+        raise ApiConflict(409, "Conflict", "the UID in the precondition does not match")
+    return body
 
 
 def _patched(body: Body, patch: list[Body]) -> Body:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from cijob import names
-from cijob.decisions import (
+from cijob.actions import (
     NOTHING,
+    ConfirmPod,
     CreatePod,
     Decision,
     DeleteJob,
     DeletePod,
     Observed,
     StopPod,
-    decide,
-    refused,
 )
+from cijob.decisions import decide, refused
 from cijob.errors import ApiError
 from cijob.models import Phase
 from cijob.policies.creation import creation_failure
@@ -24,6 +24,8 @@ from cijob.settings import Settings
 from tests.unit.builders import POD_NAME, POD_UID, CiJobBuilder, PodBuilder, a_cijob, a_pod, at, report
 
 SETTINGS = Settings()
+#: A job that never runs again.
+ONCE = a_cijob().with_retry(infraLimit=0)
 UNFINISHED = [
     a_cijob(),
     a_cijob().with_status("Pending", reason="QuotaExceeded"),
@@ -72,12 +74,16 @@ def test_nothing_is_done_for_a_job_that_is_being_deleted(
 
 def test_a_pod_that_was_recorded_is_never_created_again() -> None:
     """Neither by the operator that created it nor by the next one, which knows only the status."""
-    assert reason_of(decided(a_cijob().running())) is Reason.POD_DELETED
-    assert decided(a_cijob().running()).action is None
+    confirm = decided(a_cijob().running())
+    assert confirm == Decision(action=ConfirmPod(name=POD_NAME, uid=POD_UID))
+
+    sure = decide(ONCE.running().job, Observed(absent=frozenset({POD_UID})), SETTINGS, at(10))
+    assert reason_of(sure) is Reason.POD_DELETED
+    assert sure.action is None
 
 
 def test_a_pod_that_was_seen_is_never_created_again() -> None:
-    decision = decided(a_cijob(), gone=a_pod().running())
+    decision = decided(ONCE, gone=a_pod().running())
 
     assert reason_of(decision) is Reason.POD_DELETED
     assert decision.action is None

@@ -6,7 +6,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from cijob import names
-from cijob.decisions import Decision
+from cijob.actions import Decision
 from cijob.errors import ApiConflict, ApiNotFound
 from cijob.observation import observe_pod
 from cijob.parsing import parse
@@ -74,7 +74,7 @@ async def test_a_status_that_is_there_already_is_not_written() -> None:
     world = World(a_cijob().running())
     job = world.api.jobs[JOB_KEY]
 
-    await world.operator._write_status(JOB_KEY, parse(job), Decision(status=parse(job).status))
+    await world.operator._recorder.write(JOB_KEY, parse(job), Decision(status=parse(job).status))
 
     assert world.api.requests == []
 
@@ -219,7 +219,7 @@ async def test_a_pod_that_goes_while_it_is_stopped_is_gone() -> None:
 
 
 async def test_a_deleted_pod_ends_its_job_and_is_never_made_again() -> None:
-    world = World()
+    world = World(a_cijob().with_retry(infraLimit=0))
     await world.work()
     world.api.remove_pod()
 

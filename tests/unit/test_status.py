@@ -112,6 +112,18 @@ def test_the_end_tells_everything() -> None:
         "nodeName": "node-1",
         "startTime": "2026-01-31T12:00:01Z",
         "completionTime": "2026-01-31T12:01:01Z",
+        "attempts": [
+            {
+                "attempt": 1,
+                "podName": POD_NAME,
+                "podUID": POD_UID,
+                "nodeName": "node-1",
+                "startTime": "2026-01-31T12:00:01Z",
+                "completionTime": "2026-01-31T12:01:00Z",
+                "exitCode": 7,
+                "reason": "ScriptFailed",
+            }
+        ],
     }
     assert new["conditions"][0] == {
         "type": "Failed",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cijob.observation import observe_pod
 from cijob.reconciler import Reconciler
-from cijob.settings import Settings
+from cijob.settings import PREFIX, Settings
 from cijob.workqueue import WorkQueue
 from tests.unit.builders import (
     JOB_KEY,
@@ -50,16 +50,18 @@ class FakeQueue(WorkQueue):
 class World:
     """A fake API server, an operator, and a clock that a test turns."""
 
-    def __init__(self, job: CiJobBuilder | None = None) -> None:
+    def __init__(self, job: CiJobBuilder | None = None, **settings: str) -> None:
+        self.settings = Settings.from_environment({PREFIX + name: value for name, value in settings.items()})
         self.api = FakeCluster()
         self.now = at(0)
+        self.api.clock = lambda: self.now
         self.start_operator()
         self.api.store_job(job or a_cijob())
 
     def start_operator(self) -> None:
         """An operator that knows nothing, in the place of the one before."""
         self.queue = FakeQueue()
-        self.operator = Reconciler(self.api, self.queue, Settings(), lambda: self.now)
+        self.operator = Reconciler(self.api, self.queue, self.settings, lambda: self.now)
 
     def see(self) -> None:
         """The watches tell the operator all that happened since, in order."""

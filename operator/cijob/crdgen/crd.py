@@ -21,6 +21,8 @@ _EXTRAS: dict[str, Schema] = {
     # Reads show a phase from the first moment on, without a write of the operator.
     "status": {"default": {"phase": "Pending"}},
     "status.conditions": _keyed("type"),
+    "spec.retry.when.reasons": {"x-kubernetes-list-type": "set"},
+    "spec.retry.when.exitCodes": {"x-kubernetes-list-type": "set"},
     "spec.env": _keyed("name"),
 }
 

@@ -171,5 +171,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("quantity(string(self)).isGreaterThan(quantity('0'))", say.SAY_STORAGE_SIZE),
     ),
     "spec.docker.startTimeout": _duration(say.MIN_START_TIMEOUT, say.MAX_START_TIMEOUT, say.SAY_START_TIMEOUT),
+    "spec.retry": (Rule("!has(self.when) || (has(self.limit) && self.limit > 0)", say.SAY_RETRY_LIMIT),),
+    "spec.retry.when": (Rule("has(self.reasons) || has(self.exitCodes)", say.SAY_RETRY_WHEN),),
     "spec.timeout": _duration(say.MIN_TIMEOUT, say.MAX_TIMEOUT, say.SAY_TIMEOUT),
 }
