@@ -18,4 +18,5 @@ BAD: list[Bad] = [
     *limits.RESOURCES,
     *limits.DOCKER,
     *limits.TIMES,
+    *limits.RETRIES,
 ]

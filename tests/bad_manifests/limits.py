@@ -224,3 +224,78 @@ TIMES: list[Bad] = [
         operator="must be one of: 'Graceful' or 'Immediate'",
     ),
 ]
+
+RETRIES: list[Bad] = [
+    Bad(
+        what="eleven retries",
+        spec={"retry": {"limit": 11}},
+        at="spec.retry.limit",
+        server="should be less than or equal to 10",
+        operator="must be 10 or less",
+    ),
+    Bad(
+        what="minus one retry of the infrastructure",
+        spec={"retry": {"infraLimit": -1}},
+        at="spec.retry.infraLimit",
+        server="should be greater than or equal to 0",
+        operator="must be 0 or more",
+    ),
+    Bad(
+        what="retry as a number, as in GitLab CI",
+        spec={"retry": 2},
+        at="spec.retry",
+        server="must be of type object",
+        operator="must be a map of fields",
+    ),
+    both(
+        "when without a limit",
+        "spec.retry",
+        say.SAY_RETRY_LIMIT,
+        {"retry": {"when": {"exitCodes": [75]}}},
+    ),
+    both(
+        "when with a limit of 0",
+        "spec.retry",
+        say.SAY_RETRY_LIMIT,
+        {"retry": {"limit": 0, "when": {"reasons": ["OOMKilled"]}}},
+    ),
+    both("an empty when", "spec.retry.when", say.SAY_RETRY_WHEN, {"retry": {"limit": 1, "when": {}}}),
+    *(
+        Bad(
+            what=f"when names {reason}",
+            spec={"retry": {"limit": 1, "when": {"reasons": [reason]}}},
+            at="spec.retry.when.reasons[0]",
+            server=f'Unsupported value: "{reason}"',
+            operator="must be one of: 'ScriptFailed'",
+        )
+        for reason in ("NodeLost", "Cancelled", "InvalidSpec", "script_failure")
+    ),
+    Bad(
+        what="no reason in a list",
+        spec={"retry": {"limit": 1, "when": {"reasons": []}}},
+        at="spec.retry.when.reasons",
+        server="should have at least 1 items",
+        operator="is empty; write at least one entry or leave it out",
+    ),
+    Bad(
+        what="exit code 0",
+        spec={"retry": {"limit": 1, "when": {"exitCodes": [0]}}},
+        at="spec.retry.when.exitCodes[0]",
+        server="should be greater than or equal to 1",
+        operator="must be 1 or more",
+    ),
+    Bad(
+        what="exit code 256",
+        spec={"retry": {"limit": 1, "when": {"exitCodes": [1, 256]}}},
+        at="spec.retry.when.exitCodes[1]",
+        server="should be less than or equal to 255",
+        operator="must be 255 or less",
+    ),
+    Bad(
+        what="an exit code twice",
+        spec={"retry": {"limit": 1, "when": {"exitCodes": [75, 75]}}},
+        at="spec.retry.when.exitCodes[1]",
+        server="Duplicate value: 75",
+        operator=None,
+    ),
+]

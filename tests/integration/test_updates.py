@@ -30,6 +30,7 @@ FULL: dict[str, Any] = merged(
             "resources": {"limits": {"cpu": 1}},
             "docker": {"endpoint": "Unix"},
             "timeout": "1h",
+            "retry": {"limit": 1},
             "ttlSecondsAfterFinished": 60,
         }
     },
@@ -58,6 +59,7 @@ CHANGES: dict[str, Any] = {
     "resources": {"limits": {"cpu": 2}},
     "docker": {"endpoint": "TCP"},
     "timeout": "2h",
+    "retry": {"limit": 1, "when": {"exitCodes": [75]}},
 }
 DEFAULTED = {"poolName", "workingDir"}
 REQUIRED = {"image", "script", "command"}
@@ -171,6 +173,9 @@ def test_a_status_that_nobody_wrote_can_be_replaced_under_a_test_of_the_uid(name
         ({"exitCode": "1"}, "must be of type integer"),
         ({"conditions": [{"type": "Failed", "status": "yes"}]}, 'Unsupported value: "yes"'),
         ({"startTime": "yesterday"}, "must be of type date-time"),
+        ({"retries": {"user": -1}}, "should be greater than or equal to 0"),
+        ({"attempts": [{"attempt": number} for number in range(1, 12)]}, "must have at most 10 items"),
+        ({"attempts": [{"podName": "x"}]}, "attempt: Required value"),
     ],
 )
 def test_a_malformed_status_is_refused(namespace: Namespace, status: dict[str, Any], says: str) -> None:

@@ -62,6 +62,7 @@ def test_a_minimal_job_has_the_documented_defaults() -> None:
     spec = parse(a_body()).spec
     assert (spec.pool_name, spec.working_dir, spec.shell) == ("default", "/workspace", Shell.AUTO)
     assert (spec.docker.enabled, spec.docker.endpoint, spec.docker.start_timeout) == (True, Endpoint.TCP, "60s")
+    assert (spec.retry.limit, spec.retry.when, spec.retry.infra_limit) == (0, None, 3)
     assert (spec.timeout, spec.ttl_seconds_after_finished, spec.cancel) == (None, None, None)
 
 

@@ -27,6 +27,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert (settings.default_timeout_seconds, settings.default_ttl_seconds) == (3600, 86400)
     assert (settings.termination_grace_seconds, settings.waiting_grace_seconds) == (60, 120)
     assert (settings.namespaces, settings.relist_seconds, settings.health_port) == ((), 300, 8080)
+    assert (settings.on_node_lost, settings.node_lost_grace_seconds) == ("Wait", 300)
     assert (settings.log_format, settings.log_level) == ("json", "info")
     assert (settings.registry_mirrors, settings.insecure_registries) == ((), ())
     assert (settings.mtu, settings.address_pools) == ("", ())
@@ -51,6 +52,8 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         ("DEFAULT_TTL_SECONDS", "0", 0),
         ("TERMINATION_GRACE_SECONDS", "30", 30),
         ("WAITING_GRACE_SECONDS", "0", 0),
+        ("ON_NODE_LOST", "Retry", "Retry"),
+        ("NODE_LOST_GRACE_SECONDS", "0", 0),
         ("NAMESPACES", "team-a,team-b", ("team-a", "team-b")),
         ("RELIST_SECONDS", "1", 1),
         ("HEALTH_PORT", "9090", 9090),
@@ -84,6 +87,8 @@ def test_a_setting_is_read(name: str, text: str, value: object) -> None:
         ("DEFAULT_TTL_SECONDS", "-1", "from 0 to"),
         ("TERMINATION_GRACE_SECONDS", "0", "from 1 to"),
         ("WAITING_GRACE_SECONDS", "1.5", "whole number"),
+        ("ON_NODE_LOST", "retry", "one of Wait, Retry"),
+        ("NODE_LOST_GRACE_SECONDS", "5m", "whole number"),
         ("RELIST_SECONDS", "0", "from 1 to"),
         ("HEALTH_PORT", "65536", "from 1 to 65535"),
         ("HEALTH_PORT", "", "whole number"),

@@ -63,6 +63,13 @@ class World:
         self.queue = FakeQueue()
         self.operator = Reconciler(self.api, self.queue, self.settings, lambda: self.now)
 
+    async def relist(self) -> None:
+        """Full lists, as at an operator's start."""
+        pods, version = await self.api.list_pods(None)
+        self.operator.pods.replace(map(observe_pod, pods), version)
+        await self.operator.relist_jobs(None)
+        self.api.told.clear()
+
     def see(self) -> None:
         """The watches tell the operator all that happened since, in order."""
         for kind, of, body in self.api.told:

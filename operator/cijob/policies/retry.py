@@ -56,7 +56,7 @@ def not_before(status: CiJobStatus) -> datetime | None:
 
 def wait(retries: int) -> timedelta:
     """How long the n-th retry of a kind (from 1) waits after the end of the attempt before it."""
-    return min(LONGEST_WAIT, FIRST_WAIT * (1 << max(0, retries - 1)))
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(16, max(0, retries - 1))))
 
 
 def _wanted(retry: Retry, end: Verdict) -> bool:
