@@ -194,7 +194,9 @@ class Reconciler:
             log.info("the Pod is there already", pod=pod.name)
             return self._with_created(job, pod)
         if failure.refusal is Refusal.AGAIN:
-            raise error
+            if isinstance(error, ApiConflict | ApiUnavailable):
+                raise error
+            log.info("the namespace is not ready for Pods yet", error=error.message)
         if failure.refusal is Refusal.FORBIDDEN:
             log.error(
                 "the operator may not create Pods: install the chart's RBAC for this namespace", error=error.message

@@ -171,6 +171,51 @@ async def test_a_retry_waits_at_least_as_long_as_the_server_asks() -> None:
     assert queue.retry(A, at_least=0.01) == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("earlier", ["event", "timer", "both"])
+async def test_nothing_comes_before_the_time_that_the_server_asked_for(earlier: str) -> None:
+    """Not even an event or a timer that was there before."""
+    queue, worker = WorkQueue(), Worker()
+    loop = asyncio.get_running_loop()
+    if earlier != "event":
+        queue.add_in(A, 0.01)
+    queue.retry(A, 0.3)
+    until = loop.time() + 0.29
+    if earlier != "timer":
+        queue.add(A)
+    async with running(queue, worker):
+        assert await worker.begins() == A
+        assert loop.time() >= until
+        worker.let_end(A)
+
+
+async def test_patience_with_one_key_holds_up_no_other() -> None:
+    queue, worker = WorkQueue(), Worker()
+    queue.retry(A, 30.0)
+    queue.add(A)
+    queue.add(B)
+    async with running(queue, worker):
+        assert await worker.begins() == B
+        worker.let_end(B)
+
+
+async def test_patience_has_an_end_whatever_the_server_asks_for() -> None:
+    assert WorkQueue().retry(A, 1e9) == 300.0
+
+
+async def test_success_and_removal_end_the_patience() -> None:
+    queue, worker = WorkQueue(), Worker()
+    queue.retry(A, 30.0)
+    queue.succeeded(A)
+    queue.retry(B, 30.0)
+    queue.forget(B)
+    queue.add(A)
+    queue.add(B)
+    async with running(queue, worker):
+        assert {await worker.begins(), await worker.begins()} == {A, B}
+        worker.let_end(A)
+        worker.let_end(B)
+
+
 async def test_success_forgets_failures() -> None:
     queue = WorkQueue(jitter=lambda: 1.0)
     for _ in range(5):

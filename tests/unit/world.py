@@ -65,10 +65,10 @@ class World:
 
     async def relist(self) -> None:
         """Full lists, as at an operator's start."""
+        self.api.told.clear()
         pods, version = await self.api.list_pods(None)
         self.operator.pods.replace(map(observe_pod, pods), version)
         await self.operator.relist_jobs(None)
-        self.api.told.clear()
 
     def see(self) -> None:
         """The watches tell the operator all that happened since, in order."""
