@@ -71,6 +71,11 @@ class Candidate:
         """When this process must have stopped, if it cannot renew; in the past if it does not lead."""
         return -inf if self.renewed_at is None else self.renewed_at + RENEW_DEADLINE
 
+    @property
+    def holds(self) -> bool:
+        """Whether the Lease names this process."""
+        return self.lease is not None and self.lease.holder == self.identity
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -102,7 +107,7 @@ Step = Wait | Look | Write | Lost
 def next_step(me: Candidate, now: float) -> Step:
     """What to do at a time."""
     leads = me.renewed_at is not None
-    if leads and me.known and (me.lease is None or me.lease.holder != me.identity):
+    if leads and me.known and not me.holds:
         return Lost("the Lease was deleted" if me.lease is None else f"{me.lease.holder or 'nobody'} holds the Lease")
     if leads and now >= me.deadline:
         return Lost(f"the Lease could not be renewed for {RENEW_DEADLINE:.0f} s")
@@ -118,10 +123,10 @@ def looked(me: Candidate, lease: Lease | None, now: float) -> Candidate:
         free_at = -inf
     elif lease is not None and (me.lease is None or lease.version != me.lease.version):
         free_at = now + max(lease.seconds, LEASE)
-    me = replace(me, lease=lease, known=True, free_at=free_at, failures=0)
+    me = replace(me, lease=lease, known=True, free_at=free_at)
     if me.renewed_at is not None or _free(me, now):
         return replace(me, next_call=now)
-    return replace(me, next_call=min(now + LOOK_EVERY, free_at))
+    return replace(me, next_call=min(now + LOOK_EVERY, free_at), failures=0)
 
 
 def wrote(me: Candidate, lease: Lease, sent: float) -> Candidate:
@@ -149,14 +154,13 @@ def may_write(me: Candidate, now: float) -> bool:
 
 def claim(me: Candidate, wall: datetime) -> dict[str, Any]:
     """The spec to write: this process holds the Lease."""
-    lease, stamp = me.lease, _micro_time(wall)
-    mine = lease is not None and lease.holder == me.identity
+    lease, stamp = me.lease, wall.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
         "holderIdentity": me.identity,
         "leaseDurationSeconds": LEASE,
-        "acquireTime": lease.acquired if lease is not None and mine else stamp,
+        "acquireTime": lease.acquired if lease is not None and me.holds else stamp,
         "renewTime": stamp,
-        "leaseTransitions": 0 if lease is None else lease.transitions + (0 if mine else 1),
+        "leaseTransitions": 0 if lease is None else lease.transitions + (0 if me.holds else 1),
     }
 
 
@@ -185,7 +189,3 @@ def read(body: Mapping[str, Any]) -> Lease:
 
 def _free(me: Candidate, now: float) -> bool:
     return now >= me.free_at
-
-
-def _micro_time(wall: datetime) -> str:
-    return wall.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -68,7 +68,7 @@ class Elector:
         self._lost = lost
         self._clock = clock
         self._me = election.Candidate(identity=name)
-        self._holder: str | None = None
+        self._holder = ""
 
     async def run(self) -> None:
         """Take part until cancelled, or until the Lease is lost."""
@@ -95,16 +95,18 @@ class Elector:
     async def release(self) -> None:
         """Let another lead at once. To be called when `run` has ended and nothing writes any more."""
         for _ in range(_RELEASES):
-            if not election.may_write(self._me, self._clock()) or self._me.lease is None:
+            if not election.may_write(self._me, self._clock()):
+                return
+            if not self._me.known:  # the last renewal may have been cut off, and done all the same
+                await self._look()
+            if not self._me.holds:
                 return
             spec = election.release(self._me, datetime.now(UTC))
-            with self._trying("cannot release the Lease: trying again"):
+            with self._trying("cannot release the Lease"):
                 async with self._limit():
                     await self._cluster.replace_lease(self._body(spec))
                 self._me = election.released(self._me)
                 log.info("released the Lease")
-                return
-            await self._look()  # the last renewal may have been cut off, and done all the same
 
     async def _look(self) -> None:
         with self._trying("cannot read the Lease: trying again"):
@@ -157,7 +159,7 @@ class Elector:
         holder = self._me.lease.holder if self._me.lease is not None else ""
         if holder != self._holder:
             self._holder = holder
-            log.info("the leader is another" if holder != self._me.identity else "this process leads", leader=holder)
+            log.info("this process leads" if self._me.holds else "another process leads", leader=holder)
 
 
 def _described(error: ApiError | TimeoutError) -> str:
