@@ -24,6 +24,10 @@
   value: {{ int .Values.terminationGraceSeconds | quote }}
 - name: CIJOB_OPERATOR_WAITING_GRACE_SECONDS
   value: {{ int .Values.waitingGraceSeconds | quote }}
+- name: CIJOB_OPERATOR_ON_NODE_LOST
+  value: {{ .Values.onNodeLost | quote }}
+- name: CIJOB_OPERATOR_NODE_LOST_GRACE_SECONDS
+  value: {{ int .Values.nodeLostGraceSeconds | quote }}
 - name: CIJOB_OPERATOR_RELIST_SECONDS
   value: {{ int .Values.relistSeconds | quote }}
 - name: CIJOB_OPERATOR_NAMESPACES

@@ -58,6 +58,8 @@ CHANGES: dict[str, Any] = {
     "defaults.ttlSecondsAfterFinished": 60,
     "waitingGraceSeconds": 60,
     "terminationGraceSeconds": 90,
+    "onNodeLost": "Retry",
+    "nodeLostGraceSeconds": 60,
     "relistSeconds": 60,
     "log.format": "console",
     "log.level": "debug",
