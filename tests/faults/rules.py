@@ -42,6 +42,8 @@ class Requests:
     method: str = ""
     #: Path and query, as in the request line.
     path: str = ""
+    #: Name of the object, which a new one has in its body.
+    name: str = ""
     agent: str = ""
     #: None: watches and others; True: watches only; False: others only.
     watch: bool | None = None
@@ -54,6 +56,7 @@ class Requests:
             self.watch in {None, record.watch}
             and re.search(self.method, record.method) is not None
             and re.search(self.path, record.path) is not None
+            and re.search(self.name, record.name) is not None
             and re.search(self.agent, record.agent) is not None
         )
 

@@ -1,0 +1,204 @@
+"""Every fault of the sweep: made from what a run without faults wrote and was told."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from tests.faults.rules import (
+    Answer,
+    Call,
+    Close,
+    Delay,
+    Drop,
+    Events,
+    Expire,
+    Freeze,
+    Kill,
+    Repeat,
+    Requests,
+    Rule,
+    Stale,
+    When,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.records import Event, Record
+    from tests.faults.rules import EventFault, RequestFault
+    from tests.faults.world import Case
+
+
+class Company(Enum):
+    """Who shares an operator with the CiJob: a start costs a second of a processor."""
+
+    #: Many others at the same time: the fault strikes nothing of theirs.
+    MANY = auto()
+    #: Others one after the other: the fault strikes the watch of all.
+    TURNS = auto()
+    #: Nobody.
+    NONE = auto()
+
+
+#: Longer than a relist takes to come, so that it overtakes the event.
+_LATE_SECONDS: Final = 2.5
+_WRITES: Final = "^(POST|PUT|PATCH|DELETE)$"
+_ANSWERS: Final = (
+    (When.BEFORE, Answer(409)),
+    (When.BEFORE, Answer(429, retry_after=1)),
+    (When.BEFORE, Answer(500)),
+    (When.BEFORE, Answer(503)),
+    (When.AFTER, Answer(504)),
+)
+_EVENTS: Final[tuple[tuple[str, EventFault, Company], ...]] = (
+    ("event dropped", Drop(), Company.MANY),
+    ("event sent twice", Repeat(), Company.MANY),
+    ("event delayed", Delay(_LATE_SECONDS), Company.TURNS),
+    ("watch closed before event", Close(), Company.TURNS),
+    ("watch expired (410) before event", Expire(), Company.TURNS),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """One fault of one run."""
+
+    kind: str
+    #: What it strikes, in words.
+    target: str
+    #: Gives the rule that must strike for the fault to count as tried.
+    arm: Callable[[Case], Rule]
+    company: Company = Company.MANY
+
+
+def kills(writes: list[Record], _: list[Event]) -> list[Injection]:
+    """The operator's process ends by SIGKILL, before or after each write."""
+    return [
+        Injection(
+            kind=f"killed {when.name.lower()} write",
+            target=_words(number, write),
+            arm=_kill(number, when),
+            company=Company.NONE,
+        )
+        for number, write in enumerate(writes, 1)
+        for when in When
+    ]
+
+
+def stale(writes: list[Record], _: list[Event]) -> list[Injection]:
+    """Killed after each write, and the first lists after the restart are older: as before that write, or as at the very start."""
+    made = [
+        Injection(
+            kind="killed, then lists from before write",
+            target=_words(number, write),
+            arm=_kill_and_serve(number, oldest=False),
+            company=Company.NONE,
+        )
+        for number, write in enumerate(writes, 1)
+    ]
+    middle = (len(writes) + 1) // 2
+    return [
+        *made,
+        Injection(
+            kind="killed, then lists from the start",
+            target=_words(middle, writes[middle - 1]),
+            arm=_kill_and_serve(middle, oldest=True),
+            company=Company.NONE,
+        ),
+    ]
+
+
+def frozen(_: list[Record], events: list[Event]) -> list[Injection]:
+    """The watch of a kind falls silent: nobody ends it, and nothing comes."""
+    return [
+        Injection(
+            kind="watch silent from event",
+            target=f"2. {kind}",
+            arm=_strike_event(kind, 2, Freeze()),
+            company=Company.NONE,
+        )
+        for kind in ("CiJob", "Pod")
+        if sum(event.kind == kind for event in events) > 1
+    ]
+
+
+def answers(writes: list[Record], _: list[Event]) -> list[Injection]:
+    """The answer to each write is lost, or is an error."""
+    made = [
+        Injection(
+            kind=f"connection cut {when.name.lower()} write",
+            target=_words(number, write),
+            arm=_strike(number, Drop(), when),
+        )
+        for number, write in enumerate(writes, 1)
+        for when in When
+    ]
+    return made + [
+        Injection(
+            kind=f"{answer.status} {when.name.lower()} write",
+            target=_words(number, write),
+            arm=_strike(number, answer, when),
+        )
+        for number, write in enumerate(writes, 1)
+        for when, answer in _ANSWERS
+    ]
+
+
+def events(_: list[Record], seen: list[Event]) -> list[Injection]:
+    """Each event is dropped, sent twice or late, or the watch ends before it."""
+    numbers = {kind: [event for event in seen if event.kind == kind] for kind in ("CiJob", "Pod")}
+    return [
+        Injection(
+            kind=name, target=f"{number}. {event.type} {kind}", arm=_strike_event(kind, number, fault), company=company
+        )
+        for kind, of_kind in numbers.items()
+        for number, event in enumerate(of_kind, 1)
+        for name, fault, company in _EVENTS
+    ]
+
+
+GROUPS: Final = {"kills": kills, "stale": stale, "frozen": frozen, "answers": answers, "events": events}
+
+
+def _words(number: int, write: Record) -> str:
+    return f"{number}. {write.method} {write.target}"
+
+
+def _nth_write(case: Case, number: int) -> Requests:
+    return Requests(method=_WRITES, name=case.pattern, first=number)
+
+
+def _strike(number: int, fault: RequestFault, when: When) -> Callable[[Case], Rule]:
+    return lambda case: case.world.proxy.arm(_nth_write(case, number), fault, when)
+
+
+def _strike_event(kind: str, number: int, fault: EventFault) -> Callable[[Case], Rule]:
+    return lambda case: case.world.proxy.arm(Events(kind=f"^{kind}$", name=case.pattern, first=number), fault)
+
+
+def _kill(number: int, when: When) -> Callable[[Case], Rule]:
+    return lambda case: case.world.proxy.arm(_nth_write(case, number), Kill(case.world.operator.kill), when)
+
+
+def _kill_and_serve(number: int, *, oldest: bool) -> Callable[[Case], Rule]:
+    def arm(case: Case) -> Rule:
+        proxy, kept = case.world.proxy, []
+
+        async def remember() -> None:
+            kept.append(proxy.first_lists() if oldest else await proxy.snapshot())
+
+        def kill() -> None:
+            case.world.operator.kill()
+            serve(kept[0])
+
+        def serve(old: Stale) -> None:
+            for path in old.answers:
+                proxy.arm(Requests(method="GET", path=f"^{re.escape(path)}$", watch=False), old)
+
+        proxy.arm(_nth_write(case, number), Call(remember))
+        return proxy.arm(_nth_write(case, number), Kill(kill), When.AFTER)
+
+    return arm

@@ -1,0 +1,114 @@
+"""The operator as a process of its own, behind a proxy, killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING, Final, Self
+
+from tests.faults.controlplane import ROOT
+from tests.faults.upstream import write_kubeconfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+#: Seconds between two comparisons of the cache with a list: the longest that a missed event goes unnoticed.
+RELIST_SECONDS: Final = 1
+_STOP_SECONDS: Final = 15
+
+
+class Operator:
+    """`python -m cijob` on one namespace; `async with` runs it. Whenever it was killed, it is started anew."""
+
+    def __init__(self, url: str, namespace: str, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.log = folder / f"{namespace}.log"
+        self.kills = 0
+        #: Exit codes that nobody asked for.
+        self.crashes: list[int] = []
+        self._environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "operator"),
+            "KUBECONFIG": str(write_kubeconfig(url, folder / f"{namespace}.kubeconfig")),
+            "CIJOB_OPERATOR_NAMESPACES": namespace,
+            "CIJOB_OPERATOR_RELIST_SECONDS": str(RELIST_SECONDS),
+            "CIJOB_OPERATOR_TERMINATION_GRACE_SECONDS": "2",
+            **(settings or {}),
+        }
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._keeper = asyncio.create_task(self._keep())
+        await self._started.wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+                self.crashes.append(-9)
+
+    def kill(self) -> None:
+        """SIGKILL; the keeper starts it again."""
+        assert self._process is not None
+        self.kills += 1
+        self._process.kill()
+
+    def complaints(self) -> list[str]:
+        """What it logged as an error, and what is no log line at all (a traceback)."""
+        found = []
+        for line in self.log.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                found.append(line)
+                continue
+            if entry.get("level") in {"error", "critical"} or "exception" in entry:
+                causes = [cause.get("exc_value", "") for cause in entry.get("exception", ()) if isinstance(cause, dict)]
+                found.append(
+                    " ".join([*(f"{key}={value}" for key, value in entry.items() if key != "exception"), *causes])
+                )
+        return found
+
+    async def _keep(self) -> None:
+        while True:
+            expected = self.kills
+            await self._start()
+            assert self._process is not None
+            code = await self._process.wait()
+            if self.kills == expected:
+                self.crashes.append(code)
+
+    async def _start(self) -> None:
+        command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "cijob"]
+        environment = {**self._environment, "CIJOB_OPERATOR_HEALTH_PORT": str(_free_port())}
+        with self.log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        self._started.set()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,74 @@
+"""What users do to a CiJob, and what befalls it: each is run without faults first, then with one fault at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tests.faults.kubelet import Play
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.faults.world import Case
+
+#: Seconds that any step may take; without faults they take a fraction.
+STEP_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A user's side of a story. `end` is how it must end without faults."""
+
+    name: str
+    end: str
+    drive: Callable[[Case], Awaitable[None]]
+
+
+async def _success(case: Case) -> None:
+    await case.create(Play())
+
+
+async def _failure(case: Case) -> None:
+    await case.create(Play(exit_code=7))
+
+
+async def _cancel(case: Case) -> None:
+    await case.create(Play(seconds=None))
+    await case.until("Running", STEP_SECONDS)
+    await case.change(cancel="Graceful")
+
+
+async def _timeout(case: Case) -> None:
+    await case.create(Play(seconds=None), timeout="2s")
+
+
+async def _ttl(case: Case) -> None:
+    await case.create(Play(), ttlSecondsAfterFinished=0)
+    await case.world.lab.jobs.until(lambda: case.job is None, STEP_SECONDS)
+
+
+async def _delete(case: Case) -> None:
+    await case.create(Play(seconds=None))
+    await case.until("Running", STEP_SECONDS)
+    await case.delete()
+    await case.world.lab.jobs.until(lambda: case.job is None, STEP_SECONDS)
+
+
+async def _recreate(case: Case) -> None:
+    await _delete(case)
+    await case.create(Play(exit_code=3))
+
+
+SCENARIOS: Final = {
+    one.name: one
+    for one in (
+        Scenario("success", "Succeeded", _success),
+        Scenario("script-failure", "Failed", _failure),
+        Scenario("cancel", "Cancelled", _cancel),
+        Scenario("timeout", "Failed", _timeout),
+        Scenario("ttl", "gone", _ttl),
+        Scenario("delete", "gone", _delete),
+        Scenario("recreate", "Failed", _recreate),
+    )
+}

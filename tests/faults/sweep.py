@@ -1,0 +1,191 @@
+"""The sweep: each scenario without faults, then with one fault at a time; an oracle compares (Sieve, OSDI'22)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.faults.injections import GROUPS, Company, Injection
+from tests.faults.scenarios import SCENARIOS, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.faults.records import Event, Record
+    from tests.faults.world import Case, Lab, World
+
+#: Writes beyond those of the run without faults: the one that was struck once more, and what a slow start or a second
+#: look adds.
+EXTRA_WRITES: Final = 3
+#: Seconds in which a run must come to its end, the operator's restart included. Without faults: 2 to 4.
+SECONDS: Final = 60.0
+#: Operators at once, and CiJobs of one operator at once.
+_WORLDS: Final = 8
+_CASES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What a scenario comes to without faults."""
+
+    end: dict[str, Any]
+    verdicts: list[str]
+    pods: list[int]
+    writes: list[Record]
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one fault led to."""
+
+    scenario: str
+    group: str
+    kind: str
+    target: str
+    #: Whether the fault happened at all: a run may come to its end without the request or event it was for.
+    struck: bool
+    seconds: float
+    extra_writes: int
+    problems: tuple[str, ...]
+    #: The operator's writes, for problems only.
+    evidence: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.scenario}: {self.kind} {self.target}", *self.problems, *self.evidence]
+        return "\n    ".join(lines)
+
+
+class Sweep:
+    """Runs parts of the sweep at once, as far as the machine bears it; keeps all results."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.results: list[Result] = []
+        self._lab = lab
+        self._worlds = asyncio.Semaphore(_WORLDS)
+        self._baselines: dict[str, asyncio.Task[Baseline]] = {}
+
+    def baseline(self, scenario: Scenario) -> asyncio.Task[Baseline]:
+        """The run without faults: made once."""
+        if scenario.name not in self._baselines:
+            self._baselines[scenario.name] = asyncio.create_task(self._measure(scenario))
+        return self._baselines[scenario.name]
+
+    async def group(self, scenario_name: str, group: str) -> list[Result]:
+        """All faults of a group in one scenario."""
+        scenario = SCENARIOS[scenario_name]
+        baseline = await self.baseline(scenario)
+        faults = GROUPS[group](baseline.writes, baseline.events)
+        shares = [[fault] for fault in faults if fault.company is Company.NONE]
+        shares += [[fault for fault in faults if fault.company is company] for company in (Company.MANY, Company.TURNS)]
+        found = await asyncio.gather(*(self._share(scenario, group, share, baseline) for share in shares if share))
+        results = [result for results in found for result in results]
+        self.results += results
+        return results
+
+    async def _measure(self, scenario: Scenario) -> Baseline:
+        async with self._worlds, self._lab.world() as world:
+            case = world.case(f"{scenario.name}-0")
+            await scenario.drive(case)
+            rested = await case.at_rest(SECONDS)
+            made = Baseline(case.end_state(), case.verdicts(), case.pods_ever(), case.writes(), case.events())
+        job = made.end["job"]
+        ended = job if isinstance(job, str) else job.get("phase")
+        complaints = world.operator.complaints()
+        assert rested, f"{scenario.name} does not come to an end without faults: {made.end} {complaints}"
+        assert ended == scenario.end, f"{scenario.name} without faults: {made.end} {complaints}"
+        assert not complaints, f"{scenario.name} without faults: {complaints}"
+        return made
+
+    async def _share(self, scenario: Scenario, group: str, faults: list[Injection], baseline: Baseline) -> list[Result]:
+        """Try faults with one operator for all."""
+        at_once = asyncio.Semaphore(_CASES if faults[0].company is Company.MANY else 1)
+
+        async def one(world: World, number: int, fault: Injection) -> Result:
+            async with at_once:
+                case = world.case(f"{scenario.name}-{number}")
+                result = await self._try(case, scenario, group, fault, baseline)
+                await case.delete()
+                return result
+
+        async with self._worlds, self._lab.world() as world:
+            results = await asyncio.gather(*(one(world, number, fault) for number, fault in enumerate(faults, 1)))
+        problems = _of_process(world)
+        if problems:  # of several it is not known whose they are: they count once
+            results[-1] = replace(results[-1], problems=(*results[-1].problems, *problems))
+        return list(results)
+
+    async def _try(self, case: Case, scenario: Scenario, group: str, fault: Injection, baseline: Baseline) -> Result:
+        rule = fault.arm(case)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await scenario.drive(case)
+        rested = await case.at_rest(SECONDS)
+        problems = list(_judge(case, baseline, rested=rested))
+        return Result(
+            scenario.name, group, fault.kind, fault.target,
+            struck=rule.struck > 0,
+            seconds=round(loop.time() - began, 1),
+            extra_writes=len(case.writes()) - len(baseline.writes),
+            problems=tuple(problems),
+            evidence=tuple(map(str, case.writes())) if problems else (),
+        )  # fmt: skip
+
+
+def _judge(case: Case, baseline: Baseline, *, rested: bool) -> Iterable[str]:
+    """The oracle."""
+    end, pods = case.end_state(), case.pods_ever()
+    if not rested:
+        yield f"no end after {SECONDS:.0f} s"
+    if end != baseline.end:
+        yield f"end state: {json.dumps(end)}; without faults: {json.dumps(baseline.end)}"
+    if case.verdicts() != baseline.verdicts:
+        yield f"verdicts written: {case.verdicts()}; without faults: {baseline.verdicts}"
+    if case.most_alive() > 1:
+        yield f"{case.most_alive()} Pods of one CiJob lived at once"
+    if any(count > expected for count, expected in zip(pods, baseline.pods, strict=True)):
+        yield f"Pods made for each CiJob: {pods}; without faults: {baseline.pods}"
+    if len(case.writes()) > len(baseline.writes) + EXTRA_WRITES:
+        yield f"{len(case.writes())} writes; without faults: {len(baseline.writes)}"
+
+
+def _of_process(world: World) -> list[str]:
+    crashes = [f"the operator ended by itself with {code}" for code in world.operator.crashes]
+    return crashes + [f"log: {line[:600]}" for line in world.operator.complaints()[:5]]
+
+
+# --- the tally ------------------------------------------------------------------------------------------------------------
+
+
+def tally(results: list[Result]) -> dict[str, Any]:
+    """Faults tried and survived, by kind, and all failures with their evidence; to be written as JSON."""
+    tried: Counter[str] = Counter(one.kind for one in results if one.struck)
+    failed: Counter[str] = Counter(one.kind for one in results if one.struck and one.problems)
+    missed: Counter[str] = Counter(one.kind for one in results if not one.struck)
+    kinds = {
+        kind: {"tried": tried[kind], "survived": tried[kind] - failed[kind], "did_not_happen": missed[kind]}
+        for kind in dict.fromkeys(one.kind for one in results)
+    }
+    return {
+        "tried": tried.total(),
+        "survived": tried.total() - failed.total(),
+        "scenarios": sorted({one.scenario for one in results}),
+        "most_extra_writes": max((one.extra_writes for one in results), default=0),
+        "slowest_seconds": max((one.seconds for one in results), default=0.0),
+        "kinds": kinds,
+        "failures": [asdict(one) for one in results if one.problems],
+    }
+
+
+def table(summary: dict[str, Any]) -> str:
+    """The tally for people."""
+    rows = [("fault", "tried", "survived", "did not happen")]
+    rows += [(kind, *map(str, counts.values())) for kind, counts in summary["kinds"].items()]
+    rows.append(("all", str(summary["tried"]), str(summary["survived"]), ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
