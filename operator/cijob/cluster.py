@@ -28,7 +28,7 @@ _PAGE: Final = 500
 #: Seconds for one request; a server under load may take its time, a dead one must not take ours.
 _REQUEST: Final = aiohttp.ClientTimeout(total=30, sock_connect=10)
 #: The API server sends a bookmark about every minute: silence for longer means that the watch is dead.
-_WATCH: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
+_WATCH: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=75)
 _WATCH_SECONDS: Final = 600
 
 

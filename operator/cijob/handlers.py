@@ -12,7 +12,7 @@ import kopf
 from cijob import names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from cijob.cache import Store
     from cijob.cluster import Body
@@ -34,13 +34,20 @@ class NoDiffBase(kopf.DiffBaseStorage):
         """Nothing is stored."""
 
 
-def registry(jobs: Store[Body], queue: WorkQueue, started: Callable[[], None]) -> kopf.OperatorRegistry:
-    """The handlers, bound to a cache and a queue; `started` is called once kopf has taken over the process's signals."""
+def registry(
+    jobs: Store[Body],
+    queue: WorkQueue,
+    started: Callable[[kopf.OperatorSettings], None],
+    connect: Callable[[kopf.ConnectionInfo], Awaitable[kopf.AiohttpSession]],
+) -> kopf.OperatorRegistry:
+    """The handlers, bound to a cache and a queue.
+
+    `started` gets kopf's settings once kopf has taken over the process's signals; `connect` makes kopf's connection.
+    """
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=handlers)
     async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
-        started()
         settings.posting.enabled = False
         settings.scanning.disabled = True  # it would need rights on CRDs and namespaces
         settings.peering.standalone = True
@@ -50,12 +57,12 @@ def registry(jobs: Store[Body], queue: WorkQueue, started: Callable[[], None]) -
         settings.networking.request_timeout = 30
         settings.networking.connect_timeout = 10
         settings.watching.connect_timeout = 10
-        settings.watching.server_timeout = 300
-        settings.watching.client_timeout = 330
+        started(settings)
 
     @kopf.on.login(registry=handlers)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:  # noqa: ANN401
+        info = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return await connect(info) if info is not None else None
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=handlers)
     async def on_job(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401

@@ -15,6 +15,7 @@ import structlog
 
 from cijob import election
 from cijob.errors import ApiConflict, ApiError, ApiNotFound
+from cijob.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,6 +64,8 @@ class Elector:
     ) -> None:
         #: Set once this process leads. It never leads no more and goes on: then it ends.
         self.leads = asyncio.Event()
+        #: The last step, whatever became of it.
+        self.turns = Pulse()
         self._cluster = cluster
         self._place = place
         self._lost = lost
@@ -73,6 +76,7 @@ class Elector:
     async def run(self) -> None:
         """Take part until cancelled, or until the Lease is lost."""
         while True:
+            self.turns.beat()
             match election.next_step(self._me, self._clock()):
                 case election.Wait(until=until):
                     await asyncio.sleep(until - self._clock())  # until the next turn: a period, not a guess

@@ -9,6 +9,7 @@ import structlog
 
 from cijob.errors import ApiError, ApiExpired
 from cijob.observation import ObservedPod, observe_pod
+from cijob.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,10 @@ class PodWatch:
         self, cluster: Cluster, reconciler: Reconciler, namespace: str | None, enqueue: Callable[[ObservedPod], None]
     ) -> None:
         self.synced = asyncio.Event()
-        #: Time of the loop's clock of the last sign of life: an event, a bookmark or a list.
-        self.last_sign = 0.0
+        #: The last try to list or watch, whatever became of it.
+        self.turns = Pulse()
+        #: The last event, bookmark or list.
+        self.heard = Pulse()
         self._cluster = cluster
         self._reconciler = reconciler
         self._namespace = namespace
@@ -41,6 +44,7 @@ class PodWatch:
         pause = _FIRST_PAUSE
         version: int | None = None
         while True:
+            self.turns.beat()
             try:
                 if version is None:
                     version = await self.relist()
@@ -60,7 +64,7 @@ class PodWatch:
     async def relist(self) -> int:
         """Compare the cache with a consistent list; gives the list's version."""
         bodies, version = await self._cluster.list_pods(self._namespace)
-        self._sign()
+        self.heard.beat()
         listed = [observe_pod(body) for body in bodies]
         news, missing = self._reconciler.pods.replace(listed, version)
         for pod in listed:
@@ -72,7 +76,8 @@ class PodWatch:
         return version
 
     def _take(self, event: Body) -> int:
-        self._sign()
+        self.turns.beat()
+        self.heard.beat()
         body = event["object"]
         if event["type"] != "BOOKMARK":
             pod = observe_pod(body)
@@ -80,6 +85,3 @@ class PodWatch:
             if pods.remove(pod) if event["type"] == "DELETED" else pods.observe(pod):
                 self._enqueue(pod)
         return int(body["metadata"]["resourceVersion"])
-
-    def _sign(self) -> None:
-        self.last_sign = asyncio.get_running_loop().time()

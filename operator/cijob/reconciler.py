@@ -99,8 +99,8 @@ class Reconciler:
 
         return await _confirm_gone(self.pods, pod, get())
 
-    async def relist_jobs(self, namespace: str | None) -> None:
-        """Compare the cached CiJobs with a consistent list, and enqueue each with news."""
+    async def relist_jobs(self, namespace: str | None, *, reap: bool = True) -> None:
+        """Compare the cached CiJobs with a consistent list, enqueue each with news, and delete orphans if told to."""
         bodies, version = await self._cluster.list_jobs(namespace)
         news, missing = self.jobs.replace(bodies, version)
         for key in news:  # at once: the requests below may fail
@@ -110,7 +110,8 @@ class Reconciler:
             if namespace in {None, key[0]} and await _confirm_gone(self.jobs, body, self._cluster.get_job(*key)):
                 self._queue.add(key)
         self.jobs.forget_before(version)
-        await self._reaper.reap(namespace)
+        if reap:
+            await self._reaper.reap(namespace)
 
     async def _step(self, key: Key, body: Body) -> Decision:
         try:

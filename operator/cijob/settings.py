@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from types import MappingProxyType
@@ -22,6 +23,12 @@ def _image(value: str) -> str:
     if not value.strip():
         raise ValueError("must name an image")
     return value.strip()
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", value):
+        raise ValueError("must be a name as Kubernetes has them, such as cijob-operator")
+    return value
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:
@@ -103,6 +110,9 @@ class Settings:
     node_lost_grace_seconds: int = _setting(_number(0, _WEEK), "300")
     #: The namespaces that the operator serves; empty: all.
     namespaces: tuple[str, ...] = _setting(_words, "")
+    #: The Lease by which one process leads: all that serve the same CiJobs must name the same.
+    lease_namespace: str = _setting(_name, "default")
+    lease_name: str = _setting(_name, "cijob-operator")
     relist_seconds: int = _setting(_number(1, _WEEK), "300")
     health_port: int = _setting(_number(1, 65535), "8080")
     log_format: str = _setting(_one_of("json", "console"), "json")

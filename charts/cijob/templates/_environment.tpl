@@ -28,6 +28,10 @@
   value: {{ .Values.onNodeLost | quote }}
 - name: CIJOB_OPERATOR_NODE_LOST_GRACE_SECONDS
   value: {{ int .Values.nodeLostGraceSeconds | quote }}
+- name: CIJOB_OPERATOR_LEASE_NAMESPACE
+  value: {{ .Release.Namespace | quote }}
+- name: CIJOB_OPERATOR_LEASE_NAME
+  value: {{ include "cijob.fullname" . | quote }}
 - name: CIJOB_OPERATOR_RELIST_SECONDS
   value: {{ int .Values.relistSeconds | quote }}
 - name: CIJOB_OPERATOR_NAMESPACES

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from cijob.settings import PREFIX, Settings
-from tests.unit.chart.helm import CHART
+from tests.unit.chart.helm import CHART, NAMESPACE
 
 if TYPE_CHECKING:
     from tests.unit.chart.helm import Helm, Manifests
@@ -63,7 +63,8 @@ def test_every_setting_of_the_operator_is_set_by_the_chart_and_no_other(default:
 
 
 def test_the_charts_defaults_are_the_operators(default: Manifests) -> None:
-    assert Settings.from_environment(default.environment) == Settings()
+    lease = {"lease_namespace": NAMESPACE, "lease_name": "cijob"}  # the release's own
+    assert Settings.from_environment(default.environment) == replace(Settings(), **lease)
 
 
 def test_values_reach_the_operator_in_the_form_that_it_reads(helm: Helm) -> None:
@@ -121,9 +122,30 @@ def test_probes_ask_the_health_port_that_the_operator_is_told(default: Manifests
     }
 
 
-def test_there_is_never_a_second_operator(default: Manifests) -> None:
+def test_two_operators_run_and_an_upgrade_starts_the_new_before_it_stops_the_old(default: Manifests) -> None:
     spec = default.one("Deployment")["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert spec["replicas"] == 2
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_replicas_prefer_different_nodes_and_one_node_is_enough(default: Manifests) -> None:
+    (spread,) = default.pod["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+    labels = default.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert spread["labelSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_drain_leaves_one_operator_and_is_never_blocked(helm: Helm, default: Manifests) -> None:
+    budget = default.one("PodDisruptionBudget")["spec"]
+    assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
+    assert budget["selector"] == default.one("Deployment")["spec"]["selector"]
+    assert helm.render({"replicas": 1}).of("PodDisruptionBudget") == []
+
+
+def test_the_lease_is_in_the_releases_namespace_under_its_name(helm: Helm) -> None:
+    environment = helm.render({"fullnameOverride": "ours", "namespaces": ["team-a"]}).environment
+    assert environment["CIJOB_OPERATOR_LEASE_NAMESPACE"] == NAMESPACE
+    assert environment["CIJOB_OPERATOR_LEASE_NAME"] == "ours"
 
 
 def test_selectors_match_the_pod(helm: Helm) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.unit.chart.helm import NAMESPACE
+
 if TYPE_CHECKING:
     from tests.unit.chart.helm import Helm, Manifests
 
@@ -29,6 +31,7 @@ NEEDED = {
     ("", "pods", "delete"),
     ("", "events", "create"),
 }
+LEADER = {("coordination.k8s.io", "leases", verb) for verb in ("get", "update", "create")}
 
 
 def rights(role: Object) -> set[tuple[str, str, str]]:
@@ -64,11 +67,25 @@ def test_in_namespaced_mode_the_rights_are_the_same_but_end_at_the_namespaces(he
     assert {role["metadata"]["namespace"]: rights(role) for role in manifests.of("Role")} == {
         "team-a": NEEDED,
         "team-b": NEEDED,
+        NAMESPACE: LEADER,
     }
-    assert {item["metadata"]["namespace"] for item in manifests.of("RoleBinding")} == {"team-a", "team-b"}
+    assert {item["metadata"]["namespace"] for item in manifests.of("RoleBinding")} == {"team-a", "team-b", NAMESPACE}
     assert manifests.of("ClusterRoleBinding") == []
     assert not any("pods" in rule["resources"] for role in manifests.of("ClusterRole") for rule in role["rules"])
     assert manifests.environment["CIJOB_OPERATOR_NAMESPACES"] == "team-a,team-b"
+
+
+@pytest.mark.parametrize("values", SETTINGS)
+def test_only_the_one_lease_can_be_read_and_changed_and_no_other_created_elsewhere(helm: Helm, values: Object) -> None:
+    manifests = helm.render(values)
+    (role,) = [item for item in manifests.of("Role") if item["metadata"]["name"] == "cijob-leader"]
+    assert role["metadata"]["namespace"] == NAMESPACE
+    assert rights(role) == LEADER
+    named, creation = role["rules"]
+    assert named["resourceNames"] == [manifests.environment["CIJOB_OPERATOR_LEASE_NAME"]]
+    assert creation["verbs"] == ["create"], "a creation cannot be restricted by name"
+    others = [item for item in roles(manifests) if item is not role]
+    assert not any("leases" in rule["resources"] for item in others for rule in item["rules"])
 
 
 @pytest.mark.parametrize("values", SETTINGS)
@@ -81,7 +98,7 @@ def test_bindings_join_the_operators_account_with_its_role(helm: Helm, values: O
         assert binding["subjects"] == [
             {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
         ]
-        assert binding["roleRef"]["name"] == "cijob"
+        assert binding["roleRef"]["name"] == binding["metadata"]["name"]
         assert binding["roleRef"]["kind"] == binding["kind"].removesuffix("Binding")
 
 

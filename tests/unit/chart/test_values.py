@@ -63,10 +63,12 @@ CHANGES: dict[str, Any] = {
     "relistSeconds": 60,
     "log.format": "console",
     "log.level": "debug",
+    "replicas": 3,
     "resources": {"requests": {"cpu": "1"}},
     "nodeSelector": {"a": "b"},
     "tolerations": [{"key": "a", "operator": "Exists"}],
     "affinity": {"podAffinity": {}},
+    "topologySpreadConstraints": [{"maxSkew": 2}],
     "priorityClassName": "system-cluster-critical",
     "podAnnotations": {"a": "b"},
     "podLabels": {"a": "b"},
@@ -90,7 +92,7 @@ BOUNDS = [
 ]
 
 TYPOS = [
-    pytest.param({"replicas": 2}, "'replicas' not allowed", id="an unknown value"),
+    pytest.param({"replica": 2}, "'replica' not allowed", id="an unknown value"),
     pytest.param({"image": {"tagg": "1"}}, "'tagg' not allowed", id="an unknown value inside"),
     pytest.param({"image": {"tag": 1.2}}, "got number, want string", id="a tag that YAML takes for a number"),
     pytest.param({"image": {"digest": "sha256:abc"}}, "does not match pattern", id="a short digest"),
@@ -106,6 +108,7 @@ TYPOS = [
     pytest.param({"defaults": {"timeoutSeconds": 0}}, "minimum: got 0, want 1", id="a timeout of nothing"),
     pytest.param({"defaults": {"job": {"requests": {"gpu": 1}}}}, "'gpu' not allowed", id="an unknown resource"),
     pytest.param({"defaults": {"job": {"requests": {"cpu": "1 core"}}}}, "does not match", id="a bad quantity"),
+    pytest.param({"replicas": -1}, "minimum: got -1, want 0", id="fewer operators than none"),
     pytest.param({"log": {"level": "trace"}}, "must be one of", id="an unknown log level"),
     pytest.param({"terminationGraceSeconds": "60s"}, "want integer", id="a duration for seconds"),
 ]
