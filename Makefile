@@ -1,6 +1,6 @@
 # Every target sets up what it needs; nothing has to be prepared but make itself (scripts/bootstrap installs even that).
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit chart-test integration e2e lifecycle bench cluster-up cluster-down crds image install lock clean
+.PHONY: help demo test lint format unit chart-test integration e2e lifecycle faults faults-quick bench cluster-up cluster-down crds image install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ e2e: install ## Tests of everything together, on the development cluster
 
 lifecycle: ## Tests of the development cluster itself, on one beside it: crashes in `up`, traces after `down`
 	@scripts/run pytest tests/cluster_lifecycle
+
+faults: ## Everything that can go wrong between operator and API server, one fault at a time, on fake nodes
+	@scripts/run pytest tests/faults
+
+faults-quick: ## The part of it that `make test` runs
+	@scripts/run pytest tests/faults -m quick
 
 bench: install ## Measure start and verdict times on the development cluster
 	@scripts/run python -m tests.bench.start

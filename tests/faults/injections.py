@@ -37,9 +37,9 @@ class Company(Enum):
 
     #: Many others at the same time: the fault strikes nothing of theirs.
     MANY = auto()
-    #: Others one after the other: the fault strikes the watch of all.
+    #: Others one after the other: the fault strikes a watch of all, or the process.
     TURNS = auto()
-    #: Nobody.
+    #: Nobody: the fault lasts.
     NONE = auto()
 
 
@@ -81,7 +81,7 @@ def kills(writes: list[Record], _: list[Event]) -> list[Injection]:
             kind=f"killed {when.name.lower()} write",
             target=_words(number, write),
             arm=_kill(number, when),
-            company=Company.NONE,
+            company=Company.TURNS,
         )
         for number, write in enumerate(writes, 1)
         for when in When
@@ -95,7 +95,7 @@ def stale(writes: list[Record], _: list[Event]) -> list[Injection]:
             kind="killed, then lists from before write",
             target=_words(number, write),
             arm=_kill_and_serve(number, oldest=False),
-            company=Company.NONE,
+            company=Company.TURNS,
         )
         for number, write in enumerate(writes, 1)
     ]
@@ -106,7 +106,7 @@ def stale(writes: list[Record], _: list[Event]) -> list[Injection]:
             kind="killed, then lists from the start",
             target=_words(middle, writes[middle - 1]),
             arm=_kill_and_serve(middle, oldest=True),
-            company=Company.NONE,
+            company=Company.TURNS,
         ),
     ]
 

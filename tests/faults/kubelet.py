@@ -67,7 +67,8 @@ class Kubelet:
     def __init__(self, api: Api) -> None:
         self.plays: dict[tuple[str, str], Play] = {}
         self.pods = Follower(api, "/api/v1/pods", self._take)
-        #: Names of the Pods that each CiJob (by UID) ever had, and the most that lived at once.
+        #: By the CiJob's UID: its Pods that are there (by UID), the names of all it ever had, and the most that lived at once.
+        self.there: dict[str, dict[str, Body]] = defaultdict(dict)
         self.ever: dict[str, list[str]] = defaultdict(list)
         self.most_alive: Counter[str] = Counter()
         self._api = api
@@ -103,6 +104,10 @@ class Kubelet:
         owner = next((one["uid"] for one in meta.get("ownerReferences", ()) if one.get("controller")), "")
         if meta["uid"] not in self._played:
             self.ever[owner].append(meta["name"])
+        if event == "DELETED":
+            self.there[owner].pop(meta["uid"], None)
+        else:
+            self.there[owner][meta["uid"]] = body
         alive = self._alive[owner]
         if event == "DELETED" or body["status"].get("phase") in _TERMINAL:
             alive.discard(meta["uid"])

@@ -31,6 +31,7 @@ class Operator:
         self.kills = 0
         #: Exit codes that nobody asked for.
         self.crashes: list[int] = []
+        self._read = 0
         self._environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "operator"),
@@ -74,9 +75,14 @@ class Operator:
         self._process.kill()
 
     def complaints(self) -> list[str]:
-        """What it logged as an error, and what is no log line at all (a traceback)."""
-        found = []
-        for line in self.log.read_text().splitlines():
+        """What it logged as an error since the last call, and what is no log line at all (a traceback); and its crashes."""
+        found = [f"it ended by itself with {code}" for code in self.crashes]
+        self.crashes.clear()
+        with self.log.open() as log:
+            log.seek(self._read)
+            lines = log.read().splitlines()
+            self._read = log.tell()
+        for line in lines:
             try:
                 entry = json.loads(line)
             except ValueError:

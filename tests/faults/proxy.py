@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from tests.faults.records import Event, Record
+from tests.faults.records import Journal, Record, parsed
 from tests.faults.rules import (
     Answer,
     Call,
@@ -35,7 +35,7 @@ from tests.faults.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
     from tests.faults.rules import EventFault, RequestFault
@@ -55,7 +55,6 @@ _HOP: Final = frozenset(
         "content-length",
     }
 )
-_MOST_RECORDED: Final = 1024 * 1024
 _GONE: Final = (
     json.dumps({"type": "ERROR", "object": Answer(410, message="too old resource version").body}).encode() + b"\n"
 )
@@ -65,16 +64,14 @@ class _Severed(Exception):
     """Cut the client's connection."""
 
 
-class Proxy:
+class Proxy(Journal):
     """One proxy; `async with` starts and ends it. Everything that it keeps may be read at any time."""
 
     def __init__(self, upstream: Upstream) -> None:
-        self.records: list[Record] = []
-        self.events: list[Event] = []
+        super().__init__()
         self.rules: list[Rule] = []
         self._upstream = upstream
         self._lists: dict[str, tuple[dict[str, str], bytes]] = {}
-        self._changed = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
         self.url = ""
@@ -110,16 +107,6 @@ class Proxy:
         self.rules.append(rule)
         return rule
 
-    async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Wait until a condition on what passed holds, for at most so long; gives whether it does."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not condition():
-                    await self._changed.wait()
-        except TimeoutError:
-            return condition()
-        return True
-
     async def snapshot(self) -> Stale:
         """What the server would answer now to each list that a client asked for, to be served later."""
         assert self._session is not None
@@ -140,7 +127,7 @@ class Proxy:
         record = self._recorded(request, body)
         faults = [rule for rule in self.rules if isinstance(rule.on, Requests) and rule.strikes(record)]
         record.faults = tuple(f"{rule.fault} {rule.when.name.lower()}" for rule in faults)
-        self._notify()
+        self.notify()
         try:
             for rule in faults:
                 if rule.when is When.BEFORE and (response := await self._strike(rule, request, record)) is not None:
@@ -151,7 +138,7 @@ class Proxy:
                 request.transport.abort()
             return web.Response(status=502)  # goes nowhere
         finally:
-            self._notify()
+            self.notify()
 
     async def _forward(
         self, request: web.BaseRequest, body: bytes, record: Record, after: list[Rule]
@@ -162,7 +149,7 @@ class Proxy:
                 request.method, self._target(request.raw_path), headers=self._headers(request), data=body or None
             ) as answer:
                 record.status = answer.status
-                self._notify()
+                self.notify()
                 if record.watch and answer.status == web.HTTPOk.status_code:
                     record.answered = answer.status
                     return await self._watch(request, answer)
@@ -213,13 +200,13 @@ class Proxy:
 
     async def _deliver(self, line: bytes, response: web.StreamResponse) -> bool:
         """Pass on an event, unless a fault forbids; False ends the watch."""
-        event = self._seen(line)
+        event = self.see(line)
         struck = [
             rule.fault
             for rule in self.rules
             if event is not None and isinstance(rule.on, Events) and rule.strikes(event)
         ]
-        self._notify()
+        self.notify()
         copies = 1
         for fault in struck:
             match fault:
@@ -249,36 +236,22 @@ class Proxy:
     # --- what is kept -------------------------------------------------------------------------------------------------
 
     def _recorded(self, request: web.BaseRequest, body: bytes) -> Record:
+        agent = request.headers.get("User-Agent", "")
         record = Record(
-            number=len(self.records) + 1,
-            at=asyncio.get_running_loop().time(),
-            method=request.method,
-            path=request.raw_path,
-            agent=request.headers.get("User-Agent", ""),
-            body=_parsed(body),
+            len(self.records) + 1,
+            asyncio.get_running_loop().time(),
+            request.method,
+            request.raw_path,
+            agent,
+            parsed(body),
         )
         self.records.append(record)
         return record
 
-    def _seen(self, line: bytes) -> Event | None:
-        parsed = _parsed(line)
-        if not isinstance(parsed, dict) or parsed.get("type") in {None, "BOOKMARK", "ERROR"}:
-            return None
-        body = parsed["object"]
-        kind, meta = body.get("kind", ""), body.get("metadata", {})
-        number = 1 + sum(event.kind == kind for event in self.events)
-        event = Event(number, parsed["type"], kind, meta.get("name", ""), meta.get("resourceVersion", ""))
-        self.events.append(event)
-        return event
-
     def _keep_list(self, request: web.BaseRequest, record: Record, content: bytes) -> None:
-        parsed = _parsed(content) if record.method == "GET" and record.landed else None
-        if isinstance(parsed, dict) and "items" in parsed:
+        answer = parsed(content) if record.method == "GET" and record.landed else None
+        if isinstance(answer, dict) and "items" in answer:
             self._lists.setdefault(record.path, (self._headers(request), content))
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
 
     def _target(self, path: str) -> URL:
         return URL(self._upstream.url + path, encoded=True)
@@ -311,12 +284,3 @@ async def _common(fault: RequestFault | EventFault) -> None:
 
 def _passed(headers: Mapping[str, str]) -> CIMultiDict[str]:
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in _HOP)
-
-
-def _parsed(body: bytes) -> Any:  # noqa: ANN401  any JSON
-    if not body or len(body) > _MOST_RECORDED:
-        return None
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

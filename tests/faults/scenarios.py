@@ -33,6 +33,10 @@ async def _failure(case: Case) -> None:
     await case.create(Play(exit_code=7))
 
 
+async def _retry(case: Case) -> None:
+    await case.create(Play(evicted=frozenset({1})))
+
+
 async def _cancel(case: Case) -> None:
     await case.create(Play(seconds=None))
     await case.until("Running", STEP_SECONDS)
@@ -65,6 +69,7 @@ SCENARIOS: Final = {
     for one in (
         Scenario("success", "Succeeded", _success),
         Scenario("script-failure", "Failed", _failure),
+        Scenario("retry", "Succeeded", _retry),
         Scenario("cancel", "Cancelled", _cancel),
         Scenario("timeout", "Failed", _timeout),
         Scenario("ttl", "gone", _ttl),

@@ -102,20 +102,23 @@ class Sweep:
 
     async def _share(self, scenario: Scenario, group: str, faults: list[Injection], baseline: Baseline) -> list[Result]:
         """Try faults with one operator for all."""
-        at_once = asyncio.Semaphore(_CASES if faults[0].company is Company.MANY else 1)
+        many = faults[0].company is Company.MANY
+        at_once = asyncio.Semaphore(_CASES if many else 1)
 
         async def one(world: World, number: int, fault: Injection) -> Result:
             async with at_once:
                 case = world.case(f"{scenario.name}-{number}")
                 result = await self._try(case, scenario, group, fault, baseline)
                 await case.delete()
-                return result
+                if many:
+                    return result
+                world.proxy.rules.clear()
+                return _with(result, world.operator.complaints())
 
         async with self._worlds, self._lab.world() as world:
             results = await asyncio.gather(*(one(world, number, fault) for number, fault in enumerate(faults, 1)))
-        problems = _of_process(world)
-        if problems:  # of several it is not known whose they are: they count once
-            results[-1] = replace(results[-1], problems=(*results[-1].problems, *problems))
+        # Of many at once it is not known whose it is; or it is of the operator's stop.
+        results[-1] = _with(results[-1], world.operator.complaints())
         return list(results)
 
     async def _try(self, case: Case, scenario: Scenario, group: str, fault: Injection, baseline: Baseline) -> Result:
@@ -152,9 +155,10 @@ def _judge(case: Case, baseline: Baseline, *, rested: bool) -> Iterable[str]:
         yield f"{len(case.writes())} writes; without faults: {len(baseline.writes)}"
 
 
-def _of_process(world: World) -> list[str]:
-    crashes = [f"the operator ended by itself with {code}" for code in world.operator.crashes]
-    return crashes + [f"log: {line[:600]}" for line in world.operator.complaints()[:5]]
+def _with(result: Result, complaints: list[str]) -> Result:
+    """A result with what the operator's process said."""
+    told = (f"the operator: {line[:600]}" for line in complaints[:5])
+    return replace(result, problems=(*result.problems, *told))
 
 
 # --- the tally ------------------------------------------------------------------------------------------------------------

@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 
 #: Seconds until an operator has listed and watches; its start is slow where many start at once.
 _START_SECONDS: Final = 60
-#: Seconds until the two lists that a quiet operator makes anyway.
-_SETTLE_SECONDS: Final = 20
-#: The look that an operator takes at its start, to see whether it may.
-_PROBE: Final = re.compile(r"[?&]limit=1(&|$)")
+#: Seconds until the two lists that a quiet operator makes anyway; it may have been killed just before.
+_SETTLE_SECONDS: Final = 60
 _FINISHED: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 
@@ -125,8 +123,7 @@ class Case:
     @property
     def pods(self) -> list[Body]:
         """All Pods of the name that are there."""
-        pods = self.world.lab.kubelet.pods.objects.values()
-        return [pod for pod in pods if self._owns(pod)]
+        return [pod for uid in self.uids for pod in self.world.lab.kubelet.there[uid].values()]
 
     @property
     def phase(self) -> str:
@@ -208,21 +205,9 @@ class Case:
         return await self.world.proxy.until(lambda: self._listed_twice(since), min(_SETTLE_SECONDS, deadline - since))
 
     def _listed_twice(self, since: float) -> bool:
-        lists = [
-            one.target
-            for one in self.world.proxy.records
-            if one.at >= since
-            and one.method == "GET"
-            and not one.watch
-            and one.answered == 200
-            and not _PROBE.search(one.path)
-        ]
+        recent = itertools.takewhile(lambda one: one.at >= since, reversed(self.world.proxy.records))
+        lists = [one.target for one in recent if one.full_list and one.answered == 200]
         return lists.count("pods") > 1 and lists.count("cijobs") > 1
-
-    def _owns(self, pod: Body) -> bool:
-        meta = pod["metadata"]
-        owners = {one["uid"] for one in meta.get("ownerReferences", ())}
-        return bool(owners & set(self.uids))
 
     # --- what it has come to ------------------------------------------------------------------------------------------
 
