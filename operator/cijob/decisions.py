@@ -96,7 +96,7 @@ def _conclude(
     job: CiJob, pod: ObservedPod | None, end: Verdict, now: datetime, action: Action | None = None
 ) -> Decision:
     """The decision at the end of an attempt: another one, or the end of the CiJob."""
-    retries = retried(job.spec.retry, job.status, end) if job.spec.cancel is None else None
+    retries = retried(job.spec.retry, job.status, end)
     if retries is None:
         return finish(job, pod, end, now, action)
     following = status.next_attempt(job, pod, end, retries, now)
