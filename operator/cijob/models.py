@@ -62,8 +62,9 @@ class Endpoint(StrEnum):
 
 
 class RetryReason(StrEnum):
-    """Failures of the job's own that another attempt may mend (`reasons.Reason`; `policies/retry.py` has the table)."""
+    """A failure of the job's own that another attempt may mend."""
 
+    # The table of all reasons is in policies/retry.py.
     SCRIPT_FAILED = "ScriptFailed"
     OOM_KILLED = "OOMKilled"
     DAEMON_OOM_KILLED = "DaemonOOMKilled"

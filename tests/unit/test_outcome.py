@@ -428,6 +428,38 @@ def test_the_fast_verdict_is_the_final_one(case: Case) -> None:
     assert outcome(case.job.job.spec, case.pod.ended(phase).pod, HOUR) == outcome(case.job.job.spec, case.pod.pod, HOUR)
 
 
+#: A Pod that everything befell at once.
+ALL = (
+    a_pod()
+    .terminated(137, report=report(137, signal="TERM", daemon="lost"), reason="OOMKilled", finished=3602)
+    .dind_restarted()
+    .disrupted("EvictionByEvictionAPI")
+    .ended("Failed", "DeadlineExceeded")
+)
+NO_DEADLINE = ALL.ended("Failed")
+NO_DAEMON = NO_DEADLINE.terminated(137, report=report(137, signal="TERM"), reason="OOMKilled", finished=3602)
+PRECEDENCE = [
+    Case("a cancel is first", ALL, Reason.CANCELLED, 137, job=SCRIPT.with_cancel("Graceful")),
+    Case("then the deadline", ALL, Reason.DEADLINE_EXCEEDED, 137),
+    Case("then the daemon", NO_DEADLINE, Reason.DAEMON_LOST, 137),
+    Case("then what befell the Pod", NO_DAEMON, Reason.EVICTED, 137),
+    Case("then memory", NO_DAEMON.with_status(conditions=[]), Reason.OOM_KILLED, 137),
+    Case(
+        "then the exit code",
+        a_pod().terminated(137, report=report(137, signal="TERM"), finished=3602).ended("Failed"),
+        Reason.SCRIPT_FAILED,
+        137,
+    ),
+]
+
+
+@check(PRECEDENCE)
+def test_of_many_causes_the_first_is_told(case: Case) -> None:
+    end = final_verdict(case.job.job.spec, case.pod.pod, case.timeout)
+
+    assert (end.reason, end.exit_code) == (case.reason, case.code)
+
+
 VANISHED = [
     Case("a Pod that was running", a_pod().running(), Reason.POD_DELETED),
     Case("a Pod that was never seen on a node", a_pod(), Reason.POD_DELETED),

@@ -287,6 +287,73 @@ async def test_a_cancel_during_the_wait_ends_the_job_at_once(mode: str) -> None:
     assert len(world.api.pods) == 1
 
 
+async def at_stage(stage: str) -> World:
+    """A job in any phase of its life."""
+    world = World(a_cijob().with_retry(2))
+    if stage == "full namespace":
+        world.api.refuse("POST pod", ApiError(403, "Forbidden", "exceeded quota: team"))
+    if stage != "new":
+        await world.work()
+    steps = {
+        "pulling": lambda pod: pod.dind_running().waiting("ImagePullBackOff"),
+        "running": PodBuilder.running,
+        "ending": lambda pod: pod.terminated(143, report=report(143, signal="TERM")),
+        "waiting for the next attempt": lambda pod: over(failed(pod)),
+        "finished": lambda pod: pod.terminated(0, report=report(0)).ended("Succeeded"),
+    }
+    if stage in steps:
+        world.api.kubelet(steps[stage])
+        await world.work(at(61))
+    return world
+
+
+STAGES = [
+    "new",
+    "full namespace",
+    "created",
+    "pulling",
+    "running",
+    "ending",
+    "waiting for the next attempt",
+    "finished",
+]
+
+
+@pytest.mark.parametrize("mode", ["Graceful", "Immediate"])
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_cancel_ends_a_job_in_any_phase_and_once(stage: str, mode: str) -> None:
+    world = await at_stage(stage)
+    world.api.user(lambda job: job.with_cancel(mode))
+    await world.work(at(62))
+    if world.api.pods:  # as the kubelet carries it out
+        world.api.kubelet(lambda pod: pod if pod.pod.terminal else pod.ended("Failed", "DeadlineExceeded"))
+    await world.work(at(70))
+
+    assert world.status["phase"] == ("Succeeded" if stage == "finished" else "Cancelled")
+    assert all(body["status"]["phase"] in {"Succeeded", "Failed"} for body in world.api.pods.values())
+    for _ in range(3):
+        assert await world.work_again(at(1000)) == []
+    assert len(world.api.events) == 1
+
+
+@pytest.mark.parametrize("up", [True, False], ids=["up", "down"])
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_job_deleted_in_any_phase_is_left_to_the_garbage_collector(stage: str, *, up: bool) -> None:
+    world = await at_stage(stage)
+    before = list(world.api.pods)
+    world.api.remove_job()
+    if not up:
+        world.start_operator()
+        await world.relist()
+        world.api.told.clear()
+
+    assert await world.work_again(at(500)) == []
+    assert list(world.api.pods) == before, "no Pod came"
+    for key in before:
+        world.api._remove("pod", key)
+    assert await world.work_again(at(501)) == []
+
+
 async def test_a_cancel_that_comes_with_the_second_post_leaves_no_pod() -> None:
     world = await a_failed_attempt()
     world.api.kubelet(over)
