@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -81,6 +82,9 @@ class Model(FakeCluster):
     late: set[str] = field(default_factory=set)
     stored_statuses: Counter[int] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
+    #: A list of Pods as it was, and whether the next list is that one.
+    old_list: tuple[list[Body], int] = ([], 1)
+    stale: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -128,6 +132,18 @@ class Model(FakeCluster):
         created = await super().create_pod(manifest)
         self._carried_out()
         return created
+
+    async def list_pods(self, namespace: str | None) -> tuple[list[Body], int]:
+        """All Pods, or those of some time ago."""
+        answer = await super().list_pods(namespace)
+        if self.stale:
+            self.stale = False
+            return copy.deepcopy(self.old_list)
+        return answer
+
+    def remember_pods(self) -> None:
+        """What an old list will show."""
+        self.old_list = copy.deepcopy(list(self.pods.values())), self._version
 
     async def patch_job_status(self, namespace: str, name: str, patch: list[Body]) -> Body:
         """Count what is stored."""
@@ -285,6 +301,16 @@ class Lives(RuleBasedStateMachine):
         self.world.listed = False
         self.runner.run(self.world.turn())
 
+    @rule()
+    def a_list_of_pods_is_remembered(self) -> None:
+        self.api.remember_pods()
+
+    @rule()
+    def operator_restarts_on_an_old_list_of_pods(self) -> None:
+        self.api.stale = True
+        self.world.crashed()
+        self.runner.run(self.world.turn(times=3))
+
     # --- the way between
 
     @rule(of=st.sampled_from(["job", "pod"]), number=st.integers(1, 5))
@@ -416,6 +442,7 @@ class Lives(RuleBasedStateMachine):
     def settle(self) -> None:
         """No more faults: kubelets go on, events arrive, time passes. The job ends, then goes, and leaves nothing."""
         self.api._errors.clear()
+        self.api.stale = False
         self.api.crash = ""
         self.world.listed = False
         for _ in range(40):
