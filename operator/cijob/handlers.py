@@ -37,17 +37,17 @@ class NoDiffBase(kopf.DiffBaseStorage):
 def registry(
     jobs: Store[Body],
     queue: WorkQueue,
-    started: Callable[[kopf.OperatorSettings], None],
+    configure: Callable[[kopf.OperatorSettings], None],
     connect: Callable[[kopf.ConnectionInfo], Awaitable[kopf.AiohttpSession]],
 ) -> kopf.OperatorRegistry:
     """The handlers, bound to a cache and a queue.
 
-    `started` gets kopf's settings once kopf has taken over the process's signals; `connect` makes kopf's connection.
+    `configure` gets kopf's settings as it starts; `connect` makes kopf's connection.
     """
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=handlers)
-    async def configure(settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
+    async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:  # noqa: ANN401
         settings.posting.enabled = False
         settings.scanning.disabled = True  # it would need rights on CRDs and namespaces
         settings.peering.standalone = True
@@ -57,7 +57,7 @@ def registry(
         settings.networking.request_timeout = 30
         settings.networking.connect_timeout = 10
         settings.watching.connect_timeout = 10
-        started(settings)
+        configure(settings)
 
     @kopf.on.login(registry=handlers)
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:  # noqa: ANN401

@@ -1,10 +1,12 @@
 """The watch of CiJobs: kopf's, under watch itself.
 
 kopf mends what ordinarily breaks: it opens each watch anew after `_WATCH` s, or `_INACTIVE` s without an event, and asks
-again later and later. But a watcher that fails for good (an ERROR event other than 410, credentials refused) is only
-logged by kopf: the process lives on and hears no more (kopf 1.45: `_core/reactor/orchestration.py` starts watchers as
-guarded tasks that nobody waits for). So each request of kopf's for CiJobs counts as a sign of life, and where none comes for
-`_SILENT` s, kopf is started again, in the same process.
+again later and later. What it does not mend: an ERROR event other than 410 ends it, and a kind that the API server did not
+serve yet when kopf started is never asked for again (kopf 1.45: `_cogs/clients/watching.py`,
+`_core/reactor/observation.py`). So each request of kopf's for CiJobs counts as a sign of life. Where none comes for
+`_SILENT` s, or kopf ends, the process ends cleanly: a follower leads within a second or two, and the kubelet starts this
+one again. kopf cannot be started again in the same process: as it ends, it cancels all tasks that are younger than itself,
+ours too (`_core/reactor/running.py`, `run_tasks`).
 """
 
 from __future__ import annotations
@@ -36,8 +38,7 @@ _WATCH: Final = 60
 _INACTIVE: Final = 66
 _SILENT: Final = 80.0
 _LOOK: Final = 2.0
-_FIRST_PAUSE: Final = 0.5
-_LAST_PAUSE: Final = 30.0
+_PAUSES: Final = (0.2, 1.0, 2.0, 4.0, 8.0, 10.0)
 #: kopf gets so long to end.
 _END: Final = 10.0
 _LOGINS: Final = 5.0
@@ -49,56 +50,60 @@ class _Backoffs:
     """kopf's pauses between tries of a request: they grow up to a bound and never end, or else kopf would give up."""
 
     def __iter__(self) -> Iterator[float]:
-        return itertools.chain((0.2, 1, 2, 4, 8), itertools.repeat(15))
+        return itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1]))
 
 
 class JobWatch:
     """Brings CiJob events into a cache and a queue.
 
-    `started` is called each time kopf has taken over the process's signals.
+    `started` is called when kopf has taken over the process's signals, `ended` when the process must end.
     """
 
     def __init__(
-        self, jobs: Store[Body], queue: WorkQueue, namespaces: tuple[str, ...], started: Callable[[], None]
+        self,
+        jobs: Store[Body],
+        queue: WorkQueue,
+        namespaces: tuple[str, ...],
+        started: Callable[[], None],
+        ended: Callable[[], None],
     ) -> None:
+        #: What is wrong, once kopf is dead.
+        self.problem: str | None = None
         #: Per namespace: the last request that kopf made, whatever became of it, and the last that was answered.
-        self.turns = {namespace: Pulse() for namespace in namespaces or (None,)}
-        self.heard = {namespace: Pulse() for namespace in namespaces or (None,)}
+        self.turns: dict[str | None, Pulse] = {namespace: Pulse() for namespace in namespaces or (None,)}
+        self.heard: dict[str | None, Pulse] = {namespace: Pulse() for namespace in namespaces or (None,)}
         self._namespaces = namespaces
         self._started = started
+        self._ended = ended
         self._registry = handlers.registry(jobs, queue, self._configure, self._connect)
         self._logins = Pulse()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
-        pause = _FIRST_PAUSE
-        while True:
-            started = asyncio.get_running_loop().time()
-            problem = await self._run_kopf()
-            if asyncio.get_running_loop().time() - started > _SILENT + _LAST_PAUSE:
-                pause = _FIRST_PAUSE
-            log.warning("the watch of CiJobs is dead: starting it again", problem=problem, seconds=pause)
-            await asyncio.sleep(pause)  # between bounded tries
-            pause = min(_LAST_PAUSE, 2 * pause)
-
-    async def _run_kopf(self) -> str:
-        """Run kopf until it ends or falls silent; gives what was wrong."""
+        """Watch until cancelled, or until kopf is dead: `problem` says so then."""
         for pulse in self.turns.values():
             pulse.beat()
-        task = asyncio.create_task(self._operator())
+        kopf_runs = asyncio.create_task(self._run_kopf())
         try:
-            while not task.done():
-                await asyncio.wait({task}, timeout=_LOOK)
-                silence = max(pulse.age() for pulse in self.turns.values())
-                if silence > _SILENT:
-                    return f"kopf asked for nothing for {silence:.0f} s"
-            return repr(task.exception() or "kopf has ended") if not task.cancelled() else "kopf was cancelled"
+            self.problem = await self._trouble(kopf_runs)
+            log.error("the watch of CiJobs is dead: this process ends, another takes over", problem=self.problem)
+            self._ended()
+            await asyncio.Event().wait()  # kopf must not end before our own work has
         finally:
-            task.cancel()
-            await asyncio.wait({task}, timeout=_END)
+            kopf_runs.cancel()
+            await asyncio.wait({kopf_runs}, timeout=_END)
 
-    async def _operator(self) -> None:
-        await kopf.operator(
+    async def _trouble(self, kopf_runs: asyncio.Task[None]) -> str:
+        """Wait until something is wrong; gives what."""
+        while not kopf_runs.done():
+            await asyncio.wait({kopf_runs}, timeout=_LOOK)
+            silence = max(pulse.age() for pulse in self.turns.values())
+            if silence > _SILENT:
+                return f"kopf asked for nothing for {silence:.0f} s"
+        return f"kopf has ended: {None if kopf_runs.cancelled() else kopf_runs.exception()!r}"
+
+    async def _run_kopf(self) -> None:
+        older = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
             registry=self._registry,
             # kopf would make its identity out of the user's name, which a bare uid does not have.
             identity=cast("Any", names.COMPONENT),
@@ -106,14 +111,13 @@ class JobWatch:
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
         )
+        self._started()
+        await kopf.run_tasks(tasks, ignored=older)
 
     def _configure(self, settings: kopf.OperatorSettings) -> None:
-        self._started()
         settings.watching.server_timeout = _WATCH
         settings.watching.inactivity_timeout = _INACTIVE
         settings.networking.error_backoffs = _Backoffs()
-        # It would kill the process that long after kopf has ended, although it was started again.
-        settings.process.ultimate_exiting_timeout = None
 
     async def _connect(self, info: kopf.ConnectionInfo) -> kopf.AiohttpSession:
         """Make kopf's connection, with our ears on it."""
@@ -137,16 +141,17 @@ class JobWatch:
     async def _on_request(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams
     ) -> None:
-        self._beat(self.turns, params.url.path)
+        for pulse in self._of(self.turns, params.url.path):
+            pulse.beat()
 
     async def _on_answer(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams
     ) -> None:
-        if params.response.ok:
-            self._beat(self.heard, params.url.path)
+        if params.response.ok and _PATH.search(params.url.path):
+            for pulse in self._of(self.heard, params.url.path):
+                pulse.beat()
 
-    def _beat(self, pulses: dict[str | None, Pulse] | dict[str, Pulse], path: str) -> None:
+    def _of(self, pulses: dict[str | None, Pulse], path: str) -> list[Pulse]:
+        """Whose sign of life a request is: before there are watches, kopf asks what the API server serves."""
         found = _PATH.search(path)
-        pulse = pulses.get(found[1]) if found else None
-        if pulse is not None:
-            pulse.beat()
+        return [*pulses.values()] if found is None else [pulses[found[1]]]

@@ -45,16 +45,19 @@ def run() -> None:
         sys.exit(f"cijob-operator: {error}")
     logs.configure(settings)
     try:
-        asyncio.run(_operate(settings))
+        well = asyncio.run(_operate(settings))
     except ConfigurationError as error:
         log.error("the operator cannot work", problem=str(error))  # noqa: TRY400  the message is all there is to say
         sys.exit(1)
     except OSError as error:
         log.error("the operator cannot serve its health endpoints", problem=str(error), port=settings.health_port)  # noqa: TRY400
         sys.exit(1)
+    if not well:
+        sys.exit(1)
 
 
-async def _operate(settings: Settings) -> None:
+async def _operate(settings: Settings) -> bool:
+    """Gives whether all went well."""
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
     async with contextlib.aclosing(Cluster(await connect(_user_agent()))) as cluster:
@@ -67,6 +70,7 @@ async def _operate(settings: Settings) -> None:
         finally:
             await server.cleanup()
     log.info("the operator has stopped")
+    return operator.jobs.problem is None
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:
@@ -96,7 +100,7 @@ def _assemble(cluster: Cluster, settings: Settings, stopping: asyncio.Event) -> 
         settings=settings,
         reconciler=reconciler,
         queue=queue,
-        jobs=JobWatch(reconciler.jobs, queue, settings.namespaces, lambda: _stop_on_signals(stopping)),
+        jobs=JobWatch(reconciler.jobs, queue, settings.namespaces, lambda: _stop_on_signals(stopping), stopping.set),
         pods=[PodWatch(cluster, reconciler, namespace, enqueue) for namespace in settings.namespaces or (None,)],
         elector=elector,
     )
