@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 CIJOBS = "/apis/cijob.dev/v1alpha1"
+LEASES = "/apis/coordination.k8s.io/v1"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"

@@ -14,7 +14,7 @@ from tests.faults.controlplane import ROOT
 from tests.faults.upstream import write_kubeconfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -24,9 +24,13 @@ _STOP_SECONDS: Final = 15
 
 
 class Operator:
-    """`python -m cijob` on one namespace; `async with` runs it. Whenever it was killed, it is started anew."""
+    """`python -m cijob` on one namespace; `async with` runs it. Whenever it was killed, it is started anew.
 
-    def __init__(self, url: str, namespace: str, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    `bury` is called between the two: the dead process's Lease would have to run out first, which is no part of this.
+    """
+
+    def __init__(self, url: str, namespace: str, folder: Path, bury: Callable[[], Awaitable[None]]) -> None:
+        self._bury = bury
         self.log = folder / f"{namespace}.log"
         self.kills = 0
         #: Exit codes that nobody asked for.
@@ -39,7 +43,7 @@ class Operator:
             "CIJOB_OPERATOR_NAMESPACES": namespace,
             "CIJOB_OPERATOR_RELIST_SECONDS": str(RELIST_SECONDS),
             "CIJOB_OPERATOR_TERMINATION_GRACE_SECONDS": "2",
-            **(settings or {}),
+            "CIJOB_OPERATOR_LEASE_NAMESPACE": namespace,
         }
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -103,6 +107,7 @@ class Operator:
             code = await self._process.wait()
             if self.kills == expected:
                 self.crashes.append(code)
+            await self._bury()
 
     async def _start(self) -> None:
         command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "cijob"]

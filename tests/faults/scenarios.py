@@ -44,7 +44,7 @@ async def _cancel(case: Case) -> None:
 
 
 async def _timeout(case: Case) -> None:
-    await case.create(Play(seconds=None), timeout="2s")
+    await case.create(Play(seconds=None), timeout="4s")
 
 
 async def _ttl(case: Case) -> None:

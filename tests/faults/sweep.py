@@ -23,7 +23,7 @@ EXTRA_WRITES: Final = 3
 #: Seconds in which a run must come to its end, the operator's restart included. Without faults: 2 to 4.
 SECONDS: Final = 60.0
 #: Operators at once, and CiJobs of one operator at once.
-_WORLDS: Final = 8
+_WORLDS: Final = 12
 _CASES: Final = 20
 
 
@@ -82,9 +82,7 @@ class Sweep:
         shares = [[fault] for fault in faults if fault.company is Company.NONE]
         shares += [[fault for fault in faults if fault.company is company] for company in (Company.MANY, Company.TURNS)]
         found = await asyncio.gather(*(self._share(scenario, group, share, baseline) for share in shares if share))
-        results = [result for results in found for result in results]
-        self.results += results
-        return results
+        return [result for results in found for result in results]
 
     async def _measure(self, scenario: Scenario) -> Baseline:
         async with self._worlds, self._lab.world() as world:
@@ -119,7 +117,8 @@ class Sweep:
             results = await asyncio.gather(*(one(world, number, fault) for number, fault in enumerate(faults, 1)))
         # Of many at once it is not known whose it is; or it is of the operator's stop.
         results[-1] = _with(results[-1], world.operator.complaints())
-        return list(results)
+        self.results += results
+        return results
 
     async def _try(self, case: Case, scenario: Scenario, group: str, fault: Injection, baseline: Baseline) -> Result:
         rule = fault.arm(case)

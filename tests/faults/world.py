@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.faults.api import CIJOBS, MERGE_PATCH, Api, Body, Follower, Refused
+from tests.faults.api import CIJOBS, LEASES, MERGE_PATCH, Api, Body, Follower, Refused
 from tests.faults.controlplane import control_plane
 from tests.faults.kubelet import Kubelet, Play
 from tests.faults.process import Operator
@@ -51,7 +51,7 @@ class Lab:
         await self.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
         async with (
             Proxy(self.upstream) as proxy,
-            Operator(proxy.url, namespace, self.folder) as operator,
+            Operator(proxy.url, namespace, self.folder, lambda: self._delete_leases(namespace)) as operator,
         ):
             world = World(self, namespace, proxy, operator)
             if not await proxy.until(world.watching, _START_SECONDS):
@@ -59,6 +59,9 @@ class Lab:
                     f"the operator does not watch after {_START_SECONDS} s:\n{operator.log.read_text()[-3000:]}"
                 )
             yield world
+
+    async def _delete_leases(self, namespace: str) -> None:
+        await self.api.call("DELETE", f"{LEASES}/namespaces/{namespace}/leases")
 
 
 @asynccontextmanager
