@@ -253,8 +253,8 @@ class Lives(RuleBasedStateMachine):
         self.attempt = 1
 
     @initialize(
-        limit=st.integers(0, 2),
-        infra=st.integers(0, 2),
+        limit=st.integers(0, 3),
+        infra=st.integers(0, 3),
         lost=st.sampled_from(["Wait", "Retry"]),
         docker=st.booleans(),
     )
@@ -276,40 +276,26 @@ class Lives(RuleBasedStateMachine):
 
     # --- the operator
 
-    @rule(times=st.integers(1, 4))
+    @rule(times=st.integers(1, 3))
     def operator_works(self, times: int) -> None:
+        self.world.queue.keys.append(JOB_KEY)
         self.runner.run(self.world.turn(times=times))
 
     @rule()
-    def operator_looks_again(self) -> None:
-        self.world.queue.keys.append(JOB_KEY)
-        self.runner.run(self.world.turn())
+    def all_is_well_for_a_while(self) -> None:
+        self.events_arrive("pod", 100)
+        self.events_arrive("job", 100)
+        self.operator_works(4)
 
-    @rule(when=st.sampled_from(["before", "after"]))
-    def operator_dies_at_its_next_write(self, when: str) -> None:
-        self.api.crash = when
-        self.world.queue.keys.append(JOB_KEY)
-        self.runner.run(self.world.turn(times=3))
+    @rule(how=st.sampled_from(["before a write", "after a write", "restart", "list", "restart on an old list"]))
+    def operator_has_trouble(self, how: str) -> None:
+        self.api.crash = how.removesuffix(" a write") if how.endswith("a write") else ""
+        self.api.stale = how == "restart on an old list"
+        if how.startswith("restart"):
+            self.world.crashed()
+        self.world.listed = self.world.listed and how != "list"
+        self.operator_works(3)
         self.api.crash = ""
-
-    @rule()
-    def operator_restarts(self) -> None:
-        self.world.crashed()
-
-    @rule()
-    def operator_lists(self) -> None:
-        self.world.listed = False
-        self.runner.run(self.world.turn())
-
-    @rule()
-    def a_list_of_pods_is_remembered(self) -> None:
-        self.api.remember_pods()
-
-    @rule()
-    def operator_restarts_on_an_old_list_of_pods(self) -> None:
-        self.api.stale = True
-        self.world.crashed()
-        self.runner.run(self.world.turn(times=3))
 
     # --- the way between
 
@@ -331,32 +317,37 @@ class Lives(RuleBasedStateMachine):
     def an_old_event_arrives_again(self, data: st.DataObject) -> None:
         self.world.deliver(*data.draw(st.sampled_from(self.world.past[-8:])))
 
-    @rule(request=st.sampled_from(WRITES))
-    def the_next_answer_is_lost(self, request: str) -> None:
-        self.api.lose_answer(request)
-
-    @rule(request=st.sampled_from(WRITES), error=st.sampled_from(FAILURES))
-    def the_next_request_fails(self, request: str, error: ApiError) -> None:
-        self.api.refuse(request, error)
+    @rule(request=st.sampled_from(WRITES), error=st.sampled_from([None, *FAILURES]))
+    def the_next_request_fails_or_loses_its_answer(self, request: str, error: ApiError | None) -> None:
+        if error is None:
+            self.api.lose_answer(request)
+        else:
+            self.api.refuse(request, error)
 
     @precondition(lambda self: self.api.posted)
     @rule(data=st.data())
     def an_old_request_arrives(self, data: st.DataObject) -> None:
         manifest = data.draw(st.sampled_from(self.api.posted))
-        status = (self.api.job() or {}).get("status", {})
+        attempt, status = (
+            int(manifest["metadata"]["labels"][names.LABEL_ATTEMPT]),
+            (self.api.job() or {}).get("status", {}),
+        )
         # Within its own attempt a late POST is a lost answer; what matters is one that comes after its attempt.
-        if int(manifest["metadata"]["labels"][names.LABEL_ATTEMPT]) < (status.get("attempt") or 1) or status.get(
-            "podUID"
-        ):
+        if attempt < (status.get("attempt") or 1) or status.get("podUID"):
             self.api.late_post(manifest)
 
-    @rule(seconds=st.sampled_from([-90, 1, 5, 11, 30, 130, 400]))
+    @rule()
+    def a_list_of_pods_is_remembered(self) -> None:
+        self.api.remember_pods()
+
+    @rule(seconds=st.sampled_from([11, 30, 130, 400, -90]))
     def time_passes_or_jumps(self, seconds: int) -> None:
         self.world.now = max(T0, self.world.now + timedelta(seconds=seconds))
 
     # --- kubelets, users, nodes
 
     def pods(self) -> list[Key]:
+        """Pods that have not ended."""
         return [key for key, body in self.api.pods.items() if body["status"]["phase"] not in {"Succeeded", "Failed"}]
 
     def change(self, key: Key, step: str) -> None:
@@ -372,41 +363,37 @@ class Lives(RuleBasedStateMachine):
         self.api.store_pod(pod)
 
     @precondition(lambda self: self.pods())
-    @rule(
-        data=st.data(),
-        step=st.sampled_from([*STEPS, *ENDS]),
-    )
+    @rule(data=st.data(), step=st.sampled_from([*STEPS, *ENDS]))
     def a_kubelet_reports(self, data: st.DataObject, step: str) -> None:
         self.change(data.draw(st.sampled_from(self.pods())), step)
 
+    @precondition(lambda self: self.pods())
+    @rule()
+    def a_script_fails(self) -> None:
+        self.change(self.pods()[-1], "fail")
+
     @precondition(lambda self: self.api.pods)
-    @rule(data=st.data())
-    def a_pod_is_deleted(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), by_force=st.booleans())
+    def a_pod_is_deleted(self, data: st.DataObject, *, by_force: bool) -> None:
         key = data.draw(st.sampled_from(list(self.api.pods)))
-        uid = self.api.pods[key]["metadata"]["uid"]
+        if by_force:
+            self.api._remove("pod", key)
+            return
         with self.api.without_faults():
-            asyncio.run(FakeCluster.delete_pod(self.api, *key, uid))
-
-    @precondition(lambda self: self.api.pods)
-    @rule(data=st.data())
-    def a_pod_vanishes(self, data: st.DataObject) -> None:
-        self.api._remove("pod", data.draw(st.sampled_from(list(self.api.pods))))
+            asyncio.run(FakeCluster.delete_pod(self.api, *key, self.api.pods[key]["metadata"]["uid"]))
 
     @precondition(lambda self: self.api.job())
-    @rule(mode=st.sampled_from(["Graceful", "Immediate"]))
-    def the_user_cancels(self, mode: str) -> None:
+    @rule(does=st.sampled_from([*["nothing"] * 8, "Graceful", "Immediate", "delete", "orphan"]))
+    def the_user(self, does: str) -> None:
         job = CiJobBuilder(self.api.jobs[JOB_KEY])
-        if job.body["spec"].get("cancel") != "Immediate":
-            self.api.store_job(job.with_cancel(mode))
-
-    @precondition(lambda self: self.api.job())
-    @rule(orphan=st.booleans())
-    def the_user_deletes_the_job(self, *, orphan: bool) -> None:
-        if orphan:
-            self.api.store_job(CiJobBuilder(self.api.jobs[JOB_KEY]).being_deleted())
+        if does in {"Graceful", "Immediate"} and job.body["spec"].get("cancel") != "Immediate":
+            self.api.store_job(job.with_cancel(does))
+        if does == "orphan":
+            self.api.store_job(job.being_deleted())
             for body in list(self.api.pods.values()):
                 self.api.store_pod(PodBuilder(body).with_meta(ownerReferences=None))
-        self.api._remove("job", JOB_KEY)
+        if does in {"delete", "orphan"}:
+            self.api._remove("job", JOB_KEY)
 
     # --- what always holds
 
@@ -457,18 +444,15 @@ class Lives(RuleBasedStateMachine):
             self.the_status_tells_one_story()
         job = self.api.job()
         assert job is None or Phase(job["status"]["phase"]).finished, "it ends"
-        assert self.living_pods() == [], "no Pod is left running"
+        assert self.pods() == [], "no Pod is left running"
         self.api.requests.clear()
         self.operator_works(5)
         assert self.api.requests == [], "it rests"
         self.world.now += timedelta(days=2)
         for _ in range(3):
-            self.operator_lists()
+            self.operator_has_trouble("list")
             self.api.collect_garbage()
         assert (self.api.jobs, self.api.pods) == ({}, {}), "nothing is left"
-
-    def living_pods(self) -> list[Key]:
-        return self.pods()
 
     def finish(self, key: Key) -> None:
         pod = PodBuilder(self.api.pods[key]).pod
