@@ -42,9 +42,17 @@ def configure(settings: Settings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    handler.addFilter(_tone_down)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
     # kopf tells each step of its own at the level info; only trouble concerns who reads our logs.
     for name in ("kopf", "asyncio", "aiohttp.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level.upper())))
+
+
+def _tone_down(record: logging.LogRecord) -> bool:
+    """What kopf calls an error although it tries again is a warning, as our own."""
+    if record.name.startswith("kopf") and record.levelno == logging.ERROR and "will retry" in record.getMessage():
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return record.levelno >= logging.getLogger().level

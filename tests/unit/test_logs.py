@@ -114,6 +114,16 @@ def test_kopfs_steps_are_not_ours_to_tell(capsys: pytest.CaptureFixture[str]) ->
     assert lines(capsys) == []
 
 
+@pytest.mark.parametrize(("level", "told"), [("info", ["warning", "error"]), ("error", ["error"])])
+def test_what_kopf_tries_again_is_no_error(capsys: pytest.CaptureFixture[str], level: str, told: list[str]) -> None:
+    a_logger("json", level)
+
+    for end in ("will retry", "escalating"):
+        logging.getLogger("kopf._cogs.clients.watching").error("Request attempt #1 failed; %s", end)
+
+    assert [line["level"] for line in objects(capsys)] == told
+
+
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
