@@ -199,6 +199,20 @@ async def test_a_pod_in_the_place_of_the_recorded_one_goes_and_the_next_attempt_
     assert await world.work(at(101)) == ["GET pod", "POST pod"]
 
 
+async def test_the_end_of_a_late_pod_says_nothing_of_the_recorded_one() -> None:
+    """The cache saw another Pod of that name go, and has not seen the recorded one yet."""
+    world = World(a_cijob().running())
+    world.see()
+    late = a_pod().with_meta(uid="late").running()
+    world.operator.pods.observe(late.version(150).pod)
+    world.operator.pods.remove(late.version(151).pod)
+    world.api.store_pod(a_pod().running())
+    world.api.told.clear()
+
+    assert await world.work(at(9)) == ["GET pod"]
+    assert world.status["phase"] == "Running"
+
+
 async def test_a_foreign_pod_of_the_recorded_name_is_not_taken_for_it() -> None:
     world = World()
     await world.work()
