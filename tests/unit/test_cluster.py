@@ -325,3 +325,47 @@ async def test_a_bad_kubeconfig_is_a_clear_message(text: str, tmp_path: Path, mo
 
     with pytest.raises(ConfigurationError, match="set KUBECONFIG to a kubeconfig file"):
         await connect("test")
+
+
+LEASE = {"metadata": {"namespace": "ns", "name": "lease", "resourceVersion": "7"}, "spec": {"holderIdentity": "me"}}
+
+
+async def test_a_lease_is_read_created_and_replaced_whole() -> None:
+    server = Server((200, LEASE), (201, LEASE), (200, LEASE))
+    async with talking_to(server) as cluster:
+        assert await cluster.get_lease("ns", "lease") == LEASE
+        assert await cluster.create_lease(LEASE) == LEASE
+        assert await cluster.replace_lease(LEASE) == LEASE
+
+    leases = "/apis/coordination.k8s.io/v1/namespaces/ns/leases"
+    assert server.asked == [f"GET {leases}/lease", f"POST {leases}", f"PUT {leases}/lease"]
+    assert server.bodies == [None, LEASE, LEASE]
+
+
+async def test_before_each_write_but_those_of_the_lease_it_is_asked_whether_it_may_be() -> None:
+    class NoLeaderError(Exception):
+        """May not write."""
+
+    def refuse() -> None:
+        raise NoLeaderError
+
+    server = Server((200, LEASE), (201, LEASE), (200, LEASE), (200, {}))
+    async with talking_to(server) as cluster:
+        cluster.before_write = refuse
+        await cluster.get_lease("ns", "lease")
+        await cluster.create_lease(LEASE)
+        await cluster.replace_lease(LEASE)
+        await cluster.get_pod("ns", "p")
+        pod = {"metadata": {"namespace": "ns", "name": "p"}}
+        for write in (
+            cluster.create_pod(pod),
+            cluster.patch_pod("ns", "p", []),
+            cluster.delete_pod("ns", "p", "u"),
+            cluster.patch_job_status("ns", "j", []),
+            cluster.delete_job("ns", "j", "u"),
+            cluster.create_event(pod),
+        ):
+            with pytest.raises(NoLeaderError):
+                await write
+
+    assert len(server.asked) == 4, "none of the refused was sent"
