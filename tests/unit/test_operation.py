@@ -19,7 +19,7 @@ from cijob.reconciler import Reconciler
 from cijob.settings import Settings
 from cijob.workqueue import WorkQueue
 from tests.unit import virtual_time
-from tests.unit.builders import JOB_KEY, Body, a_cijob, at
+from tests.unit.builders import JOB_KEY, POD_KEY, Body, a_cijob, a_pod, at
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.lease_world import wait_for
 
@@ -42,30 +42,30 @@ class Api(FakeCluster):
 
     async def get_lease(self, namespace: str, name: str) -> Body:  # noqa: ARG002  there is one
         """GET."""
-        return self.lease if not self.away else _fail()
+        if self.away:
+            raise AWAY
+        return self.lease
 
     async def replace_lease(self, lease: Body) -> Body:
         """PUT."""
         if self.away:
-            _fail()
+            raise AWAY
         version = str(int(self.lease["metadata"]["resourceVersion"]) + 1)
         self.lease = {"metadata": {**lease["metadata"], "resourceVersion": version}, "spec": lease["spec"]}
         return self.lease
 
     async def list_pods(self, namespace: str | None) -> tuple[list[Body], int]:
         """LIST."""
-        return await super().list_pods(namespace) if not self.away else _fail()
+        if self.away:
+            raise AWAY
+        return await super().list_pods(namespace)
 
     async def watch_pods(self, namespace: str | None, version: int) -> AsyncIterator[Body]:  # noqa: ARG002  all
         """WATCH."""
         if self.away:
-            _fail()
+            raise AWAY
         await asyncio.sleep(60)  # virtual
         yield {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}}
-
-
-def _fail() -> tuple[list[Body], int]:
-    raise AWAY
 
 
 class QuietJobs:
@@ -114,7 +114,7 @@ def test_a_leader_lists_everything_once_more_and_then_decides() -> None:
         api.store_job(a_cijob())
         operator = an_operator(api)
         async with running(operator):
-            await wait_for(lambda: writes(api), 5)
+            await wait_for(lambda: bool(writes(api)), 5)
         before = api.requests[: api.requests.index("POST pod")]
         assert before == ["LIST pod", "LIST job", "LIST pod", "LIST job"], "the last two since it leads"
 
@@ -161,13 +161,18 @@ def test_what_is_gone_is_forgotten_by_followers_too() -> None:
     async def story() -> None:
         api = Api(holder="another")
         operator = an_operator(api)
+        jobs, pods = operator.reconciler.jobs, operator.reconciler.pods
         async with running(operator):
-            job = a_cijob().with_meta(resourceVersion="5").body
-            operator.reconciler.jobs.observe(job)
-            operator.reconciler.jobs.remove(job)
+            await wait_for(operator.listed.is_set, 5)
+            jobs.observe(a_cijob().with_meta(resourceVersion="5").body)
+            jobs.remove(a_cijob().with_meta(resourceVersion="6").body)
+            pods.observe(a_pod().version(5).pod)
+            pods.remove(a_pod().version(6).pod)
+            assert pods.removed(POD_KEY) is not None
+
             operator.queue.add(JOB_KEY)
-            await asyncio.sleep(1)  # virtual
-            assert len(operator.queue) == 0
+
+            await wait_for(lambda: pods.removed(POD_KEY) is None, 1)
 
     virtual_time.run(story())
 
@@ -256,7 +261,7 @@ def test_a_list_that_fails_as_it_begins_to_lead_is_tried_again_before_anything_i
             api.refuse("LIST job", ApiNotFound(404, "NotFound", "not yet"), times=3)
             api.refuse("LIST pod", ApiError(500, "", "not yet"), times=2)
             api.lease = {"metadata": {"resourceVersion": "9"}, "spec": {"holderIdentity": ""}}
-            await wait_for(lambda: writes(api), 60)
+            await wait_for(lambda: bool(writes(api)), 60)
         since = api.requests[2 : api.requests.index("POST pod")]
         tries = ["LIST pod"] * 3 + ["LIST job", "LIST pod"] * 3 + ["LIST job"]
         assert [request for request in since if "LIST" in request] == tries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,8 +63,8 @@ def test_every_setting_of_the_operator_is_set_by_the_chart_and_no_other(default:
 
 
 def test_the_charts_defaults_are_the_operators(default: Manifests) -> None:
-    lease = {"lease_namespace": NAMESPACE, "lease_name": "cijob"}  # the release's own
-    assert Settings.from_environment(default.environment) == replace(Settings(), **lease)
+    expected = Settings(lease_namespace=NAMESPACE, lease_name="cijob")  # the release's own
+    assert Settings.from_environment(default.environment) == expected
 
 
 def test_values_reach_the_operator_in_the_form_that_it_reads(helm: Helm) -> None:
