@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 EXTRA_WRITES: Final = 3
 #: Seconds in which a run must come to its end, the operator's restart included. Without faults: 2 to 4.
 SECONDS: Final = 60.0
-#: Operators at once, and CiJobs of one operator at once.
-_WORLDS: Final = 12
+#: Operators at once, CiJobs of one operator at once, and CiJobs of one operator one after the other.
+_WORLDS: Final = 8
 _CASES: Final = 20
+_TURNS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ class Sweep:
         baseline = await self.baseline(scenario)
         faults = GROUPS[group](baseline.writes, baseline.events)
         shares = [[fault] for fault in faults if fault.company is Company.NONE]
-        shares += [[fault for fault in faults if fault.company is company] for company in (Company.MANY, Company.TURNS)]
+        shares += [[fault for fault in faults if fault.company is Company.MANY]]
+        turns = [fault for fault in faults if fault.company is Company.TURNS]
+        shares += [turns[begin : begin + _TURNS] for begin in range(0, len(turns), _TURNS)]
         found = await asyncio.gather(*(self._share(scenario, group, share, baseline) for share in shares if share))
         return [result for results in found for result in results]
 
