@@ -51,6 +51,7 @@ ALL_FIELDS = a_cijob().with_spec(  # noqa: S604  the field shell of the spec, no
         "startTimeout": "1m30s",
     },
     timeout="1h30m",
+    retry={"limit": 2, "when": {"exitCodes": [75]}},
     ttlSecondsAfterFinished=60,
 )
 CASES: dict[str, tuple[CiJobBuilder, Settings]] = {
