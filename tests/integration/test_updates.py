@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cijob import status
 from cijob.crdgen.rules import MUTABLE
-from cijob.models import CiJobSpec
+from cijob.models import CiJobSpec, Retries
+from cijob.parsing import parse
+from cijob.reasons import Reason
+from cijob.verdict import verdict
 from tests.bad_manifests import GOOD, NO_SCRIPT, merged
 from tests.integration.api import JSON_PATCH
+from tests.unit.builders import a_pod, at, report
 
 if TYPE_CHECKING:
     from tests.integration.api import Namespace
@@ -164,6 +169,27 @@ def test_a_status_that_nobody_wrote_can_be_replaced_under_a_test_of_the_uid(name
     assert namespace.patch(name, wrong, "status", JSON_PATCH).status == 422
     right = [{"op": "test", "path": "/metadata/uid", "value": uid}, replace]
     assert namespace.patch(name, right, "status", JSON_PATCH).wanted()["status"] == status
+
+
+def test_a_retry_is_recorded_once(namespace: Namespace) -> None:
+    """The operator's own patch between two attempts: the API server takes it, and refuses it when it comes again."""
+    name = namespace.stored(FULL)
+
+    def patch() -> list[dict[str, Any]]:
+        job = parse(namespace.get(name))
+        pod = a_pod().terminated(7, report=report(7)).pod
+        following = status.next_attempt(job, pod, verdict(Reason.SCRIPT_FAILED, "", 7), Retries(user=1), at(61))
+        return status.status_patch(job, following, guarded=True)
+
+    for _ in range(5):  # whoever watches this API server may write too
+        sent = patch()
+        answer = namespace.patch(name, sent, "status", JSON_PATCH)
+        if answer.status != 422:
+            break
+    stored = answer.wanted()["status"]
+    assert (stored["attempt"], stored["retries"]) == (2, {"user": 1, "infra": 0})
+    assert stored["attempts"] == sent[-1]["value"]["attempts"]
+    assert namespace.patch(name, sent, "status", JSON_PATCH).status == 422
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,13 @@ def test_an_events_name_is_valid_and_the_same_again(name: str, uid: str) -> None
 @given(JOB_NAMES, UIDS, UIDS)
 def test_an_events_name_tells_jobs_of_one_name_apart(name: str, uid: str, other: str) -> None:
     assert (names.event_name(name, uid) == names.event_name(name, other)) == (uid == other)
+
+
+@given(JOB_NAMES, UIDS, ATTEMPTS)
+def test_a_pods_name_is_known_for_its_jobs(name: str, uid: str, attempt: int) -> None:
+    pod = names.pod_name(name, uid, attempt)
+
+    assert names.is_pod_name(pod, name)
+    assert not names.is_pod_name(pod + "0", name)
+    assert not names.is_pod_name(pod, name + "x") or len(name) > 54
+    assert not names.is_pod_name(name, name) or len(name) > 54

@@ -269,3 +269,12 @@ def test_any_json_is_harmless_and_gives_only_whole_numbers(data: dict[str, objec
 )
 def test_the_daemons_report_is_read(text: str, expected: DaemonReport | None) -> None:
     assert DaemonReport.parse(text) == expected
+
+
+def test_a_pods_owner_of_any_kind_and_its_jobs_label_are_seen() -> None:
+    theirs = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "y", "controller": True}]
+
+    assert (a_pod().pod.owned, a_pod().pod.job_label) == (True, "build-42")
+    assert a_pod().with_meta(ownerReferences=theirs).pod.owned
+    assert not a_pod().with_meta(ownerReferences=None).pod.owned
+    assert a_pod().with_meta(labels=None).pod.job_label == ""

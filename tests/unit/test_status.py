@@ -10,7 +10,7 @@ import pytest
 
 from cijob import status
 from cijob.crdgen.crd import cijob_crd
-from cijob.models import CiJobStatus, Phase
+from cijob.models import CiJobStatus, Phase, Retries
 from cijob.parsing import parse
 from cijob.reasons import Reason
 from cijob.verdict import Verdict, verdict
@@ -133,6 +133,24 @@ def test_the_end_tells_everything() -> None:
         "lastTransitionTime": "2026-01-31T12:01:01Z",
         "observedGeneration": 4,
     }
+
+
+def test_between_two_attempts_the_status_tells_of_both() -> None:
+    job, end = a_cijob().running(), verdict(Reason.DAEMON_LOST, "", 1)
+
+    new = wire(job, status.next_attempt(job.job, a_pod().terminated(1).pod, end, Retries(infra=1), at(61)))
+
+    assert {key: value for key, value in new.items() if key != "attempts"} == {
+        "phase": "Pending",
+        "reason": "DaemonLost",
+        "message": end.message,
+        "attempt": 2,
+        "retries": {"user": 0, "infra": 1},
+        "conditions": [],
+    }
+    assert [(past["attempt"], past["podUID"], past["reason"]) for past in new["attempts"]] == [
+        (1, POD_UID, "DaemonLost")
+    ]
 
 
 @pytest.mark.parametrize(
