@@ -1,0 +1,63 @@
+"""What the sweep holds against the operator, and how it counts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.faults.process import Operator
+from tests.faults.sweep import Result, table, tally
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def nothing() -> None:
+    """Bury nobody."""
+
+
+def result(kind: str, *problems: str, struck: bool = True, extra: int = 0) -> Result:
+    return Result("success", "answers", kind, "1. POST pods", struck, 2.0, extra, problems)
+
+
+def test_only_faults_that_happened_count_as_tried() -> None:
+    results = [
+        result("cut", extra=1),
+        result("cut", "no end after 60 s"),
+        result("late", struck=False),
+        result("late"),
+    ]
+    summary = tally(results)
+
+    assert (summary["tried"], summary["survived"], summary["most_extra_writes"]) == (3, 2, 1)
+    assert summary["kinds"] == {
+        "cut": {"tried": 2, "survived": 1, "did_not_happen": 0},
+        "late": {"tried": 1, "survived": 1, "did_not_happen": 1},
+    }
+    assert [one["problems"] for one in summary["failures"]] == [("no end after 60 s",)]
+    assert json.loads(json.dumps(summary))["survived"] == 2
+    assert table(summary).splitlines()[1].split() == ["cut", "2", "1", "0"]
+
+
+def test_errors_and_tracebacks_in_the_log_are_complaints_and_each_is_told_once(tmp_path: Path) -> None:
+    operator = Operator("http://127.0.0.1:1", "a", tmp_path, nothing)
+    operator.crashes.append(1)
+    lines = [
+        json.dumps({"level": "info", "event": "created the Pod"}),
+        json.dumps({"level": "warning", "event": "trying again"}),
+        json.dumps({"level": "error", "event": "refused"}),
+        json.dumps({"level": "info", "event": "odd", "exception": [{"exc_value": "bad"}]}),
+        json.dumps({"level": "error", "event": "this process must not lead any longer and ends at once"}),
+        "Traceback (most recent call last):",
+    ]
+    operator.log.write_text("\n".join(lines) + "\n")
+
+    assert operator.complaints() == [
+        "it ended by itself with 1",
+        "level=error event=refused",
+        "level=info event=odd bad",
+        "Traceback (most recent call last):",
+    ]
+    with operator.log.open("a") as log:
+        log.write(json.dumps({"level": "critical", "event": "worse"}) + "\n")
+    assert operator.complaints() == ["level=critical event=worse"]
