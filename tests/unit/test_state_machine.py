@@ -327,7 +327,10 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.api.posted)
     @rule(data=st.data())
     def an_old_request_arrives(self, data: st.DataObject) -> None:
-        manifest = data.draw(st.sampled_from(self.api.posted))
+        self.arrives(data.draw(st.sampled_from(self.api.posted)))
+
+    def arrives(self, manifest: Body) -> None:
+        """A request of an operator that is no more."""
         attempt, status = (
             int(manifest["metadata"]["labels"][names.LABEL_ATTEMPT]),
             (self.api.job() or {}).get("status", {}),
@@ -368,9 +371,19 @@ class Lives(RuleBasedStateMachine):
         self.change(data.draw(st.sampled_from(self.pods())), step)
 
     @precondition(lambda self: self.pods())
-    @rule()
-    def a_script_fails(self) -> None:
-        self.change(self.pods()[-1], "fail")
+    @rule(step=st.sampled_from(["run", "fail"]))
+    def the_newest_script_runs_or_fails(self, step: str) -> None:
+        self.change(self.pods()[-1], step)
+
+    @precondition(lambda self: self.api.pods)
+    @rule(late=st.booleans())
+    def the_newest_pod_vanishes_while_no_operator_is_there(self, *, late: bool) -> None:
+        *_, key = self.api.pods
+        manifest = self.api.posted[-1] if self.api.posted else None
+        self.api._remove("pod", key)
+        if late and manifest is not None:
+            self.arrives(manifest)
+        self.world.crashed()
 
     @precondition(lambda self: self.api.pods)
     @rule(data=st.data(), by_force=st.booleans())
