@@ -281,8 +281,9 @@ class Lives(RuleBasedStateMachine):
         self.world.queue.keys.append(JOB_KEY)
         self.runner.run(self.world.turn(times=times))
 
-    @rule()
-    def all_is_well_for_a_while(self) -> None:
+    @rule(seconds=st.sampled_from([0, 15, 50]))
+    def all_is_well_for_a_while(self, seconds: int) -> None:
+        self.world.now += timedelta(seconds=seconds)
         self.events_arrive("pod", 100)
         self.events_arrive("job", 100)
         self.operator_works(4)
@@ -483,8 +484,8 @@ class Lives(RuleBasedStateMachine):
 
 
 Lives.TestCase.settings = settings(
-    max_examples=150,
-    stateful_step_count=40,
+    max_examples=400,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
