@@ -24,7 +24,7 @@ def test_only_faults_that_happened_count_as_tried() -> None:
     results = [
         result("cut", extra=1),
         result("cut", "no end after 60 s"),
-        result("late", struck=False),
+        result("late", "it ended by itself with 1", struck=False),
         result("late"),
     ]
     summary = tally(results)
@@ -34,7 +34,10 @@ def test_only_faults_that_happened_count_as_tried() -> None:
         "cut": {"tried": 2, "survived": 1, "did_not_happen": 0},
         "late": {"tried": 1, "survived": 1, "did_not_happen": 1},
     }
-    assert [one["problems"] for one in summary["failures"]] == [("no end after 60 s",)]
+    assert [one["problems"] for one in summary["failures"]] == [
+        ("no end after 60 s",),
+        ("it ended by itself with 1",),
+    ]
     assert json.loads(json.dumps(summary))["survived"] == 2
     assert table(summary).splitlines()[1].split() == ["cut", "2", "1", "0"]
 
