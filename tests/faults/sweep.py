@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from tests.faults.records import Event, Record
     from tests.faults.world import Case, Lab, World
 
-#: Writes beyond those of the run without faults: the one that was struck once more, and what a slow start or a second
-#: look adds.
+#: Writes beyond those of the run without faults. Done: the one that was struck once more, and what a slow start or a
+#: second look adds. Refused: those on an old version while news is late; the pause before the next doubles each time.
 EXTRA_WRITES: Final = 3
+REFUSED_WRITES: Final = 5
 #: Seconds in which a run must come to its end, the operator's restart included. Without faults: 2 to 4.
 SECONDS: Final = 60.0
 #: Operators at once, CiJobs of one operator at once, and CiJobs of one operator one after the other.
@@ -153,8 +154,10 @@ def _judge(case: Case, baseline: Baseline, *, rested: bool) -> Iterable[str]:
         yield f"{case.most_alive()} Pods of one CiJob lived at once"
     if any(count > expected for count, expected in zip(pods, baseline.pods, strict=True)):
         yield f"Pods made for each CiJob: {pods}; without faults: {baseline.pods}"
-    if len(case.writes()) > len(baseline.writes) + EXTRA_WRITES:
-        yield f"{len(case.writes())} writes; without faults: {len(baseline.writes)}"
+    done = sum(write.landed for write in case.writes())
+    refused = len(case.writes()) - done
+    if done > len(baseline.writes) + EXTRA_WRITES or refused > REFUSED_WRITES:
+        yield f"{done} writes done and {refused} refused; without faults: {len(baseline.writes)}"
 
 
 def _with(result: Result, complaints: list[str]) -> Result:
