@@ -266,7 +266,8 @@ def _raise_status(status: Mapping[str, Any], retry_after: str | None = None) -> 
         kind = ApiNotFound
     elif code == 410:  # noqa: PLR2004
         kind = ApiExpired
-    elif (code == 409 and reason != "AlreadyExists") or "testing path" in message or "test failed" in message:  # noqa: PLR2004
+    elif (code == 409 and reason != "AlreadyExists") or (code == 422 and not details):  # noqa: PLR2004
+        # The second is a JSON Patch whose `test` failed: a spec that is refused comes with details (seen in 1.35).
         kind = ApiConflict
     raise kind(code, reason, message, causes=causes, retry_after=float(seconds) if seconds.isdecimal() else None)
 

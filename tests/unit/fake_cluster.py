@@ -247,7 +247,7 @@ def _patched(body: Body, patch: list[Body]) -> Body:
         for part in parents:
             parent = parent[part]
         if step["op"] == "test" and parent.get(last) != step["value"]:
-            raise ApiConflict(422, "Invalid", f"testing path {step['path']} failed")
+            raise ApiConflict(422, "Invalid", "the server rejected our request due to an error in our request")
         if step["op"] == "add":
             parent[last] = copy.deepcopy(step["value"])
     return result

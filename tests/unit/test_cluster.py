@@ -88,15 +88,8 @@ async def error_of(answer: Answer) -> ApiError:
         (refusal(409, "AlreadyExists", "exists"), ApiError),
         (refusal(409, "Conflict", "the object has been modified"), ApiConflict),
         (refusal(410, "Expired", "too old resource version"), ApiExpired),
-        (refusal(422, "Invalid", "spec.x: Invalid value"), ApiError),
-        (
-            refusal(
-                422,
-                "Invalid",
-                "the server rejected our request due to an error in our request: testing path /metadata/uid failed",
-            ),
-            ApiConflict,
-        ),
+        (refusal(422, "Invalid", "spec.x: Invalid value", kind="Pod", causes=[{"field": "x"}]), ApiError),
+        (refusal(422, "Invalid", "the server rejected our request due to an error in our request"), ApiConflict),
         (refusal(429, "TooManyRequests", "slow down"), ApiUnavailable),
         (refusal(500, "InternalError", "etcd"), ApiUnavailable),
         (refusal(503, "ServiceUnavailable", "later"), ApiUnavailable),
