@@ -11,6 +11,7 @@ from tests.cluster.config import load
 from tests.cluster.driver import Build, Driver, Status
 from tests.cluster.embedded import Embedded
 from tests.cluster.errors import ClusterError
+from tests.cluster.images import extra
 from tests.cluster.kind import Kind, docker_answers
 
 INTERRUPTED = 130
@@ -63,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("context", type=Path, metavar="CONTEXT", help="folder that the Dockerfile copies from")
     image = commands.add_parser("load-image", help="give an image to the cluster")
     image.add_argument("image", metavar="ARCHIVE_OR_TAG", help="an image archive, or the tag of a built image")
+    extras = commands.add_parser("stand-ins", help="provide stand-in images that only tests need")
+    extras.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(extra.NAMES)}")
     return top
 
 
@@ -88,6 +91,9 @@ def dispatch(driver: Driver, arguments: argparse.Namespace) -> int:
             print(driver.kubeconfig())
         case "build-image":
             driver.build_image(build_of(arguments))
+        case "stand-ins":
+            extra.check(arguments.names)
+            driver.stand_ins(arguments.names or list(extra.NAMES))
         case _:
             print(driver.load_image(arguments.image))
     return 0

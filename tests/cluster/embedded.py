@@ -15,10 +15,10 @@ from tests.cluster.cgroups import SYSTEM, Cgroups, version
 from tests.cluster.config import Config, NodeConfig, check_nodes
 from tests.cluster.driver import Build, Status
 from tests.cluster.errors import ClusterError
-from tests.cluster.images import apt, loading, recipes, store
+from tests.cluster.images import apt, extra, loading, recipes, store
 from tests.cluster.images.build import Archive, Builder
 from tests.cluster.images.names import parse
-from tests.cluster.images.recipes import Recipe
+from tests.cluster.images.recipe import Recipe
 from tests.cluster.locks import locked
 from tests.cluster.pki import Pki
 from tests.cluster.processes import Daemon, Supervisor
@@ -243,6 +243,17 @@ class Embedded:
     def load_image(self, image: str) -> str:
         self.kubeconfig()
         return loading.load(self.config, image)
+
+    def stand_ins(self, names: list[str]) -> None:
+        """Make them one after the other; programs are pulled by inner containers only, so that no node gets them."""
+        require_root()
+        packages.ensure()
+        self.kubeconfig()
+        builder = Builder(self.config.cache, apt.read())
+        daemons = [make() for name, make in extra.DAEMONS.items() if name in names]
+        self.provide_images({recipe: done(builder.archive(recipe)) for recipe in daemons})
+        for name in extra.PROGRAMS.keys() & set(names):
+            store.register(self.config, builder.archive(extra.PROGRAMS[name](self.tools)), parse(name))
 
     def build_image(self, build: Build) -> None:
         """Build with buildah."""

@@ -65,6 +65,16 @@ class Toolchain:
 
         return self.cached(name, module_hash(module), build) / name
 
+    def program(self, source: Path) -> Path:
+        """A small program of ours, from the folder of its source, which names it."""
+
+        def build(folder: Path) -> None:
+            output = folder / source.name
+            words: list[str | Path] = [self.go(), "build", *FLAGS, "-s -w", "-o", output, "."]
+            run(words, env={"CGO_ENABLED": "0"}, cwd=source, hint=BUILD_HINT)
+
+        return self.cached(source.name, source_hash(source), build) / source.name
+
     def cached(self, name: str, digest: str, build: Callable[[Path], None]) -> Path:
         """The folder of what was built before, or is built now; it appears whole or not at all."""
         final = self.folder(name, digest)

@@ -14,7 +14,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.images.apt import Apt
 from tests.cluster.images.build import Builder
 from tests.cluster.images.oci import File
-from tests.cluster.images.recipes import Rootfs
+from tests.cluster.images.recipe import Rootfs
 from tests.cluster.locks import locked
 from tests.cluster.progress import step
 from tests.cluster.shell import run
