@@ -14,7 +14,7 @@ SYSTEMD = Rootfs("systemd", "bookworm", ("systemd-sysv",))
 # What a container needs not, and what a privileged one would change on the node.
 MASKED = (
     "apt-daily-upgrade.timer", "apt-daily.timer", "console-getty.service", "dev-hugepages.mount", "dpkg-db-backup.timer",
-    "getty.target", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount",
+    "getty.target", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount", "systemd-binfmt.service", "systemd-firstboot.service", "systemd-logind.service",
     "systemd-modules-load.service", "systemd-random-seed.service", "systemd-sysctl.service",
 )  # fmt: skip
@@ -22,7 +22,7 @@ BUILDKIT = "github.com/moby/buildkit/cmd/{}@v0.25.0"  # the version in the go.mo
 
 
 def cpus(tools: Toolchain) -> Recipe:
-    """Prints `GOMAXPROCS=N`, as Go sees the container's CPUs."""
+    """Prints `GOMAXPROCS=N` and `limit=QUOTA/PERIOD`, as a Go program sees its container."""
     program = tools.program(CPUS)
     return Recipe("cijob-dev/cpus:1", Settings(("/cpus",)), (File("/cpus", program.read_bytes()),))
 
