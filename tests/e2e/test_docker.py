@@ -17,6 +17,12 @@ def test_a_unix_endpoint_listens_on_no_port_at_all(jobs: Jobs) -> None:
     assert ":0947" not in log
 
 
+def test_clients_down_to_api_1_40_are_served(jobs: Jobs) -> None:
+    job = jobs.start("old-client", image=CLIENT, script=["DOCKER_API_VERSION=1.40 docker version", "docker version"])
+    assert job.end()["phase"] == "Succeeded", job.log()
+    assert "(minimum version 1.40)" in job.log()
+
+
 def test_an_image_is_built_and_run(jobs: Jobs) -> None:
     dockerfile = 'FROM ubuntu:25.10\nRUN echo built > /result\nCMD ["cat", "/result"]\n'
     job = jobs.start(

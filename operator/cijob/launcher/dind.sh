@@ -160,7 +160,11 @@ elif command -v docker-init >/dev/null; then
     set -- docker-init -- "$@"
 fi
 export TINI_SUBREAPER=1 # docker-init is not PID 1 here
+export DOCKER_MIN_API_VERSION=1.40 # Docker 29.0 to 29.2 would refuse the clients of Debian 12
 
+# Steps of a build have no --default-ulimit: they inherit what dockerd was started with. For itself dockerd raises it again.
+# shellcheck disable=SC3045 # dash, bash and BusyBox know -S
+ulimit -S -n 1024 2>/dev/null || :
 trap on_signal TERM INT
 $enter "$@" &
 child=$!
