@@ -34,8 +34,8 @@ e2e: install ## Tests of everything together, on the development cluster
 lifecycle: ## Tests of the development cluster itself, on one beside it: crashes in `up`, traces after `down`
 	@scripts/run pytest tests/cluster_lifecycle
 
-bench: install ## Measure start and verdict times on the development cluster
-	@scripts/run python -m tests.bench.start
+bench: install ## Measure start and verdict times, limits and open ports, beside how others start Docker-in-Docker
+	@scripts/run python -m tests.bench
 
 cluster-up: ## Bring up the development cluster, or repair it
 	@scripts/bootstrap
