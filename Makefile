@@ -29,6 +29,7 @@ integration: cluster-up ## Tests against a real API server, without the operator
 	@scripts/run pytest tests/integration
 
 e2e: install ## Tests of everything together, on the development cluster
+	@python3 tests/cluster stand-ins
 	@scripts/run pytest tests/e2e
 
 lifecycle: ## Tests of the development cluster itself, on one beside it: crashes in `up`, traces after `down`

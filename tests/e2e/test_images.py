@@ -5,8 +5,6 @@ One Pod for each image: its script tries what a job does with a daemon, the test
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,8 @@ from cijob.policies.outcome import outcome
 from cijob.policies.waiting import waiting
 from cijob.reasons import Reason
 from tests.cluster.images.extra import DAEMONS
-from tests.e2e.lab import PATIENCE, ROOT, wait_for
+from tests.e2e.images import provide
+from tests.e2e.lab import PATIENCE, wait_for
 from tests.e2e.pods import CLIENT
 
 if TYPE_CHECKING:
@@ -47,9 +46,7 @@ GRAPH_DRIVER, SNAPSHOTTER = "Backing Filesystem", "io.containerd.snapshotter.v1"
 
 @pytest.fixture(scope="module", autouse=True)
 def _images_of_daemons() -> None:
-    """Provide the images that only these tests need."""
-    command = [sys.executable, str(ROOT / "tests" / "cluster"), "stand-ins", *DAEMONS]
-    subprocess.run(command, check=True, timeout=600)
+    provide(*DAEMONS)
 
 
 @pytest.mark.parametrize(

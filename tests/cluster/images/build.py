@@ -112,6 +112,8 @@ class Builder:
             + [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
             + [rootfs.suite, path, f"deb {self.apt.mirror} {rootfs.suite} main"],
             env={"TMPDIR": str(self.folder)},  # /tmp may be in memory
+            # without manuals, but with their folder, where scripts of packages (Java's) make links
+            + ['--essential-hook=mkdir -p "$1/usr/share/man/man1"']
             seconds=1800,
             hint=MMDEBSTRAP_HINT,
         )

@@ -14,11 +14,11 @@ SYSTEMD = Rootfs("systemd", "bookworm", ("systemd-sysv",))
 # What a container needs not, and what a privileged one would change on the node.
 MASKED = (
     "apt-daily-upgrade.timer", "apt-daily.timer", "console-getty.service", "dev-hugepages.mount", "dpkg-db-backup.timer",
-    "getty.target", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-debug.mount",
-    "sys-kernel-tracing.mount", "systemd-binfmt.service", "systemd-firstboot.service", "systemd-logind.service",
-    "systemd-modules-load.service", "systemd-random-seed.service", "systemd-sysctl.service",
+    "getty.target", "proc-sys-fs-binfmt_misc.automount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount",
+    "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "systemd-binfmt.service", "systemd-firstboot.service",
+    "systemd-logind.service", "systemd-modules-load.service", "systemd-random-seed.service", "systemd-sysctl.service",
 )  # fmt: skip
-BUILDKIT = "github.com/moby/buildkit/cmd/{}@v0.25.0"  # the version in the go.mod of buildx 0.29, which DOCKER has
+BUILDKIT = "github.com/moby/buildkit@v0.25.0"  # the version in the go.mod of buildx 0.29, which DOCKER has
 
 
 def cpus(tools: Toolchain) -> Recipe:
@@ -45,9 +45,9 @@ def systemd(_tools: Toolchain) -> Recipe:
 
 def buildkit(tools: Toolchain) -> Recipe:
     """What `docker buildx create` starts: the name is buildx's own."""
-    built = [tools.installed(name, BUILDKIT.format(name)) for name in ("buildkitd", "buildctl")]
+    folder = tools.built(BUILDKIT, "./cmd/buildkitd", "./cmd/buildctl")
     files = (
-        *(File(f"/usr/bin/{program.name}", program.read_bytes()) for program in built),
+        *(File(f"/usr/bin/{name}", (folder / name).read_bytes()) for name in ("buildkitd", "buildctl")),
         File("/usr/bin/buildkit-runc", target="/usr/bin/runc"),
     )
     return Recipe("moby/buildkit:buildx-stable-1", Settings(("buildkitd",)), files, DOCKER)
