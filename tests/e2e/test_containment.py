@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.images import provide
+
 if TYPE_CHECKING:
     from tests.e2e.pods import Pod, Pods
 
@@ -149,3 +151,18 @@ def test_nothing_of_docker_s_is_at_the_root_of_the_node_s_groups(pods: Pods) -> 
     assert all("kubepods" in path for path in paths), found
     assert any("/docker/" in path for path in paths), found
     pod.delete()
+
+
+def test_a_builder_of_buildx_is_held_and_uses_the_mirrors(pods: Pods) -> None:
+    provide("moby/buildkit:buildx-stable-1")
+    pod = pods.start(
+        "builder",
+        "docker buildx create --use --driver docker-container",
+        heredoc("Dockerfile", f"FROM ubuntu:25.10\nRUN {EAT}"),
+        "if docker buildx build --no-cache --progress plain .; then exit 9; fi",
+        "docker version >/dev/null",
+        **sidecar(memory="512Mi"),
+    )
+    log = pod.succeeded()
+    assert "exit code: 137" in log or "cannot allocate memory" in log, "the build says why"
+    assert daemon_lived(pod)

@@ -50,6 +50,9 @@ def test_without_a_default_route_docker_chooses_the_mtu(dind: Container) -> None
     assert not [flag for flag in argv if "mtu" in flag]
 
 
+LISTS = ("--registry-mirror", "--insecure-registry", "--default-address-pool")
+
+
 def test_lists_become_a_flag_for_each_word(dind: Container) -> None:
     dind.env |= {
         "CIJOB_REGISTRY_MIRRORS": "http://a:5000 https://b",
@@ -57,7 +60,7 @@ def test_lists_become_a_flag_for_each_word(dind: Container) -> None:
         "CIJOB_ADDRESS_POOLS": "base=172.30.0.0/16,size=24 base=10.9.0.0/16,size=26",
     }
     argv, _ = run(dind)
-    assert argv[-6:] == [
+    assert [flag for flag in argv if flag.split("=")[0] in LISTS] == [
         "--registry-mirror=http://a:5000",
         "--registry-mirror=https://b",
         "--insecure-registry=a:5000",
@@ -92,7 +95,7 @@ def test_the_mark_comes_with_the_first_answer_and_goes_with_the_daemon(dind: Con
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (dind.daemon / "docker.sock", dind.root / "system.sock")]
         running.signal(signal.SIGTERM)
         ended = running.end()
-    assert f"--host unix://{dind.daemon}/docker.sock version" in asked.read_text().splitlines()
+    assert f"--host unix://{dind.daemon}/docker.sock ps --quiet" in asked.read_text().splitlines()
     assert len(instance.split()) == 1
     assert instance != "of the daemon before\n"
     assert modes == [0o666, 0o666]
@@ -224,6 +227,22 @@ def test_iptables_that_work_in_no_flavour_are_one_line(dind: Container) -> None:
     assert "rule set" in ended.lines[0]
     assert ended.message is not None
     assert ended.message["message"] == ended.lines[0].removeprefix("cijob: ")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "rules"),
+    [
+        ("", False),
+        ("fe8000000000000000fc00fffe000001 04 40 20 80 eth0\n00000000000000000000000000000001 01 80 10 80 lo\n", False),
+        ("fd000000000000000000000000000002 04 40 00 82     eth0\n", True),
+    ],
+    ids=["no IPv6", "link-local and loopback", "an address of the Pod's"],
+)
+def test_rules_for_ipv6_are_made_where_the_pod_has_it(dind: Container, addresses: str, *, rules: bool) -> None:
+    (dind.root / "ipv6").write_text(addresses)
+    dind.env["CIJOB_IPV6"] = str(dind.root / "ipv6")
+    argv, _ = run(dind)
+    assert ("--ip6tables=false" not in argv) is rules
 
 
 # --- diagnosis
