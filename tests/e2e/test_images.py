@@ -36,7 +36,7 @@ docker run --detach --stop-timeout 1 --publish 8080:80 busybox:stable sh -c 'ech
 page() { exec 3<>"/dev/tcp/$1/8080" && printf 'GET /index.html HTTP/1.0\r\n\r\n' >&3 && timeout 5 grep served <&3; }
 until (page 127.0.0.1) 2>/dev/null; do sleep 0.1; done
 if (page "$(hostname -i)") 2>/dev/null; then echo the port is open to everyone; fi
-docker run --name greedy busybox:stable dd if=/dev/zero of=/dev/null bs=400M count=1 || echo "ended with $?"
+docker run --name greedy busybox:stable dd if=/dev/zero of=/dev/null bs=600M count=1 || echo "ended with $?"
 docker inspect --format 'killed for memory: {{.State.OOMKilled}}' greedy
 docker version --format 'the daemon has version {{.Server.Version}}'
 docker info --format 'images are in {{.DriverStatus}}'
