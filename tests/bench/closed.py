@@ -39,6 +39,7 @@ print(json.dumps([port for port in range(1, 65536) if is_open(port)]))
 """
 SCRIPT = f"""
 docker pull -q {IMAGE_INSIDE}
+echo "cgroup: $(docker info --format '{{{{.CgroupVersion}}}}')"
 echo "cpu: $(docker run --rm {IMAGE_INSIDE} {BURN})"
 docker run --detach --publish 8080:80 {IMAGE_INSIDE} {SERVE}
 echo published
@@ -58,6 +59,7 @@ EXITS = {"0": "it got them", "137": "it was killed", "125": "no answer", "1": "n
 class Row:
     """What one Pod showed."""
 
+    cgroup: str
     cpu: str
     memory: str
     daemon: str
@@ -70,11 +72,12 @@ def main() -> None:
         mirror = lab.cluster.registry_mirror
         arguments = [f"--registry-mirror={mirror}", f"--insecure-registry={mirror.removeprefix('http://')}"]
         rows = {launch.name: look(lab, launch, arguments) for launch in launches(lab.pods)}
-        nodes = lab.cluster.run("get", "nodes", "--output=name").stdout.split() if lab.node is None else [lab.node]
-    print(f"limits of the daemon's container: {LIMITS}; node: {', '.join(nodes)}")
-    print(f"{'':30} {'CPUs used':>10} {'400 MB inside':>24} {'daemon after that':>26}   open to other Pods")
+    print(f"limits of the daemon's container: {LIMITS['cpu']} CPU, {LIMITS['memory']}; node: {lab.node or 'any'}")
+    print(
+        f"{'':30} {'cgroup':>6} {'CPUs used':>10} {'400 MB inside':>24} {'daemon after that':>26}   open to other Pods"
+    )
     for name, row in rows.items():
-        print(f"{name:30} {row.cpu:>10} {row.memory:>24} {row.daemon:>26}   {row.ports}")
+        print(f"{name:30} {row.cgroup:>6} {row.cpu:>10} {row.memory:>24} {row.daemon:>26}   {row.ports}")
 
 
 def look(lab: Bench, launch: Launch, arguments: list[str]) -> Row:
@@ -87,7 +90,7 @@ def look(lab: Bench, launch: Launch, arguments: list[str]) -> Row:
         pod.execute(launch.job, "touch", "/tmp/scanned")  # noqa: S108  in the Pod
         pod.wait_for_log("memory: ", launch.job)
         found = dict(line.split(": ", 1) for line in pod.log(launch.job).splitlines() if ": " in line)
-        return Row(found["cpu"], EXITS.get(found["memory"], found["memory"]), fate(pod, launch), ports)
+        return Row(found["cgroup"], found["cpu"], EXITS.get(found["memory"], found["memory"]), fate(pod, launch), ports)
     finally:
         pod.delete()
 
