@@ -107,13 +107,15 @@ class Builder:
         # testing's lists expire within a week, and a mirror may lag behind
         options = ('Acquire::Check-Valid-Until "false";', 'Acquire::Languages "none";', *self.apt.options)
         run(
-            ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(rootfs.packages)}"]
+            # what it mounts goes with it, even if it is killed
+            ["unshare", "--mount", "--propagation=private", "--"]
+            + ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(rootfs.packages)}"]
             + [f"--aptopt={option.rstrip(';')}" for option in options]
             + [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
-            + [rootfs.suite, path, f"deb {self.apt.mirror} {rootfs.suite} main"],
-            env={"TMPDIR": str(self.folder)},  # /tmp may be in memory
             # without manuals, but with their folder, where scripts of packages (Java's) make links
             + ['--essential-hook=mkdir -p "$1/usr/share/man/man1"']
+            + [rootfs.suite, path, f"deb {self.apt.mirror} {rootfs.suite} main"],
+            env={"TMPDIR": str(self.folder)},  # /tmp may be in memory
             seconds=1800,
             hint=MMDEBSTRAP_HINT,
         )
