@@ -1,6 +1,6 @@
 """The end of a Pod: its containers' containers end in good order where there is time, and leave nothing where there is none.
 
-The kills are KILLS in number: 10, or as many as the variable CIJOB_KILLS says (50 take some 3 minutes).
+The kills are KILLS in number: 10, or as many as the variable CIJOB_KILLS says (50 take some minutes).
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ KILLS = int(os.environ.get("CIJOB_KILLS", "10"))
 #: Pods that are killed beside each other.
 BATCH = 5
 GRACE = 20
-#: Inner containers: one that says so when it is told to end, where the sidecar's log shows it; one that does not listen.
+#: An inner container that says so when it is told to end, where the sidecar's log shows it.
 POLITE = "trap 'echo polite was told to end > /proc/1/fd/1; exit' TERM; while :; do sleep 0.2; done"
+RUN_POLITE = f'docker run --detach --privileged --pid host busybox:stable sh -c "{POLITE}"'
+#: One that does not listen.
 STUBBORN = "trap '' TERM; while :; do sleep 0.2; done"
 SERVE = (
     "docker network create mine",
-    f'docker run --detach --privileged --pid host busybox:stable sh -c "{POLITE}"',
     f'docker run --detach --network mine --publish 8080:80 --stop-timeout 2 busybox:stable sh -c ": $MARK; {STUBBORN}"',
 )
 
@@ -54,7 +55,9 @@ def new_mark() -> str:
 
 def gone(pod: Pod, seconds: float) -> None:
     """Wait until the API server has no such Pod any more."""
-    wait_for(lambda: None if pod.body() else True, seconds, lambda: f"the end of {pod.name}: {pod.body()}")
+    wait_for(
+        lambda: None if pod.body() else True, seconds, lambda: f"the end of {pod.name}: {pod.body().get('status')}"
+    )
 
 
 def nothing_left(node: Node, *marks: str) -> None:
@@ -70,7 +73,7 @@ def traces_of_all_kinds(node: Node, *marks: str) -> Traces:
 
 
 def test_containers_end_in_good_order_after_the_job(pods: Pods) -> None:
-    pod = serving(pods, new_mark())
+    pod = serving(pods, new_mark(), RUN_POLITE)
     pod.succeeded()
     assert pod.end("dind")["exitCode"] == 0
     in_good_order(pod.log("dind"))
@@ -78,7 +81,7 @@ def test_containers_end_in_good_order_after_the_job(pods: Pods) -> None:
 
 
 def test_containers_end_in_good_order_and_in_time_when_the_pod_is_deleted(pods: Pods) -> None:
-    pod = serving(pods, new_mark(), "echo serving; sleep 3600")
+    pod = serving(pods, new_mark(), RUN_POLITE, "echo serving; sleep 3600")
     pod.wait_for_log("serving\n")
     with ThreadPoolExecutor() as pool:
         words = ("logs", "--follow", f"--namespace={pod.namespace}", pod.name, "--container=dind")
@@ -131,7 +134,7 @@ class Killed:
 
     @classmethod
     def start(cls, pods: Pods, number: int) -> Killed:
-        mark = f"mark-{uuid.uuid4().hex}"
+        mark = new_mark()
         whom = ("the first process", "dockerd", "containerd", "all")[number % 4]
         return cls(serving(pods, mark, "echo serving; sleep 3600"), whom, [mark])
 
