@@ -153,6 +153,17 @@ def test_nothing_of_docker_s_is_at_the_root_of_the_node_s_groups(pods: Pods) -> 
     pod.delete()
 
 
+def test_a_container_that_asks_for_another_parent_is_held_too(pods: Pods) -> None:
+    pod = pods.start(
+        "parent",
+        f'docker run --cgroup-parent /elsewhere ubuntu:25.10 {EAT} || code=$?; test "$code" = 137',
+        "docker version >/dev/null",
+        **sidecar(),
+    )
+    pod.succeeded()
+    assert daemon_lived(pod)
+
+
 def test_a_builder_of_buildx_is_held_and_uses_the_mirrors(pods: Pods) -> None:
     provide("moby/buildkit:buildx-stable-1")
     pod = pods.start(

@@ -30,8 +30,9 @@ enter_v1() {
     # The hierarchical limit is the lowest of ours and of the groups above, which are out of our sight: a limit of the Pod's.
     limit=$(sed -n 's/^hierarchical_memory_limit //p' "$cgroup/memory/memory.stat" 2>/dev/null)
     mkdir -p "$inner" 2>/dev/null && limit_inner memory.limit_in_bytes "$limit"
-    { read -r quota <"$cgroup/cpu/cpu.cfs_quota_us" && read -r period <"$cgroup/cpu/cpu.cfs_period_us"; } 2>/dev/null || return 0
-    show_quota "$cgroup/cpu" "$quota" "$period"
+    quota='' period=''
+    { read -r quota <"$cgroup/cpu/cpu.cfs_quota_us" && read -r period <"$cgroup/cpu/cpu.cfs_period_us"; } 2>/dev/null || :
+    wrap_runc "$cgroup/cpu" "$quota" "$period"
 }
 
 # --- v2 -----------------------------------------------------------------------------------------------------------------
@@ -54,7 +55,7 @@ enter_v2() {
     limit_inner memory.max "$limit"
     [ -z "$enter" ] || show_own_cgroup
     peak=$own/memory.peak innerpeak=$inner/memory.peak
-    show_quota "${inner%/docker}" "$quota" "$period"
+    wrap_runc "${inner%/docker}" "$quota" "$period"
     [ -z "$path" ] || hide_wrappers
 }
 
@@ -106,13 +107,11 @@ hide_wrappers() {
     export container=docker
 }
 
-# --- CPU ----------------------------------------------------------------------------------------------------------------
+# --- runc ---------------------------------------------------------------------------------------------------------------
 
-show_quota() { # show_quota GROUPS QUOTA PERIOD: the sidecar's CPU limit, for Go and Java in inner containers to see
-    # They look at their own group only, since an inner container sees nothing above it, and would count the node's CPUs.
-    # Docker has no default for --cpus, so runc gets a wrapper that sets the quota of each new group.
-    case $2 in '' | *[!0-9]*) return 0 ;; esac # "max" and -1: no limit
+wrap_runc() { # wrap_runc GROUPS QUOTA PERIOD: the wrapper of runc.sh, with what it needs to know
     runc=$(command -v runc) || return 0
+    case $2 in '' | *[!0-9]*) set -- "$1" '' '' ;; esac # "max" and -1: no limit
     {
         printf '#!/bin/sh\nrunc=%s groups=%s parent=%s quota=%s period=%s\n' "$runc" "$1" "${parent:-/docker}" "$2" "$3"
         cat "$root/launcher/runc.sh"

@@ -121,10 +121,20 @@ def test_a_new_container_gets_the_sidecars_cpu_limit(runc: Container, verb: str)
     assert (group / "cpu.cfs_period_us").read_text() == "100000\n"
 
 
-@pytest.mark.parametrize("path", ["/elsewhere/abc", "/docker/../../abc", "docker:abc"])
-def test_a_group_outside_of_dockers_own_is_left_alone(runc: Container, path: str) -> None:
+@pytest.mark.parametrize("path", ["/elsewhere/abc", "/docker-buildx/abc"])
+def test_a_container_that_asks_for_another_parent_is_held_below_ours(runc: Container, path: str) -> None:
     run(runc)
     assert _runc(runc, {"linux": {"cgroupsPath": path}}, "create").startswith("real")
+    spec = json.loads((runc.root / "bundle/config.json").read_text())
+    assert spec == {"linux": {"cgroupsPath": f"/docker{path}"}}
+    assert (runc.root / f"cgroup/cpu/docker{path}/cpu.cfs_quota_us").read_text() == "50000\n"
+
+
+@pytest.mark.parametrize("path", ["/docker/../../abc", "system.slice:docker:abc", "/do|cker/abc"])
+def test_a_path_that_is_not_understood_is_runcs_own_affair(runc: Container, path: str) -> None:
+    run(runc)
+    assert _runc(runc, {"linux": {"cgroupsPath": path}}, "create").startswith("real")
+    assert json.loads((runc.root / "bundle/config.json").read_text()) == {"linux": {"cgroupsPath": path}}
     assert list((runc.root / "cgroup/cpu").rglob("abc")) == []
 
 
@@ -134,10 +144,11 @@ def test_other_commands_of_runc_make_no_group(runc: Container) -> None:
     assert not (runc.root / "cgroup/cpu/docker").exists()
 
 
-def test_without_a_cpu_limit_nothing_stands_before_runc(runc: Container) -> None:
+def test_without_a_cpu_limit_none_is_set(runc: Container) -> None:
     (runc.root / "cgroup/cpu/cpu.cfs_quota_us").write_text("-1\n")
     run(runc)
-    assert not (runc.root / "state/bin/runc").exists()
+    assert _runc(runc, _SPEC, "create").startswith("real")
+    assert not (runc.root / "cgroup/cpu/docker").exists()
 
 
 @pytest.mark.parametrize("namespace", [True, False], ids=["a namespace", "--cgroup-parent"])
