@@ -1,6 +1,6 @@
 """The end of a Pod: its containers' containers end in good order where there is time, and leave nothing where there is none.
 
-The kills are KILLS in number: 10, or as many as the variable CIJOB_KILLS says (50 take some minutes).
+The kills are KILLS in number: 4, one of each kind, or as many as the variable CIJOB_KILLS says (50 take some minutes).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.lab import Cluster
     from tests.e2e.pods import Pod, Pods
 
-KILLS = int(os.environ.get("CIJOB_KILLS", "10"))
+KILLS = int(os.environ.get("CIJOB_KILLS", "4"))
 #: Pods that are killed beside each other.
 BATCH = 5
 GRACE = 20
