@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
+import sys
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,6 +79,7 @@ def bench(description: str | None) -> Iterator[Bench]:
     parser.add_argument("--runs", type=int, default=9, help="measurements of each variant")
     parser.add_argument("--node", help="the node to run on, whatever its taints; else any")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # the namespace goes then too
     cluster = running_cluster()
     namespace = f"bench-{uuid.uuid4().hex[:8]}"
     cluster.run("create", "namespace", namespace)
