@@ -22,7 +22,7 @@ def after_file(after: Iterable[str]) -> str:
     return _entries("after", after)
 
 
-def buildkit_file(mirrors: Sequence[str], insecure: Iterable[str]) -> str:
+def buildkit_file(mirrors: Sequence[str], insecure: Sequence[str]) -> str:
     """The mirrors of Docker Hub (URLs) and registries without TLS (host:port) for builders that buildx starts.
 
     They are containers with a BuildKit of their own, which knows nothing of dockerd's flags. Empty for no settings.
@@ -33,6 +33,9 @@ def buildkit_file(mirrors: Sequence[str], insecure: Iterable[str]) -> str:
     lines = ['[registry."docker.io"]', f"  mirrors = {json.dumps(hosts)}"] if hosts else []
     for host in dict.fromkeys((*plain, *insecure)):
         lines += [f"[registry.{json.dumps(host)}]", "  http = true"]
+        lines += (
+            ["  insecure = true"] if host in insecure else []
+        )  # TLS without a known issuer, as dockerd means it too
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -15,15 +15,15 @@ for word in "$@"; do
 done
 path=''
 [ -z "$wanted" ] || [ -z "$bundle" ] || path=$(sed -n 's/.*"cgroupsPath": *"\([^"]*\)".*/\1/p' "$bundle/config.json")
+asked=$path
 case $path in
-*[!A-Za-z0-9/_.@-]* | */../*) path='' ;;
+'' | *:*) path='' ;; # systemd's form: not ours
+*[!A-Za-z0-9/_.@-]* | *..*) path=$parent/other/$(printf %s "${path##*/}" | tr -c 'A-Za-z0-9_-' _) ;;
 "$parent"/*) ;;
-/*)
-    sed -i "s|\"cgroupsPath\": *\"$path\"|\"cgroupsPath\":\"$parent$path\"|" "$bundle/config.json"
-    path=$parent$path
-    ;;
-*) path='' ;;
+*) path=$parent/${path#/} ;;
 esac
+[ "$path" = "$asked" ] || [ -z "$path" ] ||
+    sed -i "s|\"cgroupsPath\": *\"[^\"]*\"|\"cgroupsPath\":\"$path\"|" "$bundle/config.json"
 if [ -n "$path" ] && [ -n "$quota" ]; then
     group=$groups/${path#"${parent%/docker}/"}
     { mkdir -p "$group" && if [ -f "$group/cgroup.controllers" ]; then # v2

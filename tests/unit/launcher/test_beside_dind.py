@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def answer(job: Container, text: str) -> threading.Thread:
     """Answer the first question as dind.sh does (a fake of it)."""
     os.mkfifo(job.daemon / "ask")
+    (job.daemon / "ask").chmod(0o666)
 
     def reply() -> None:
         question = (job.daemon / "ask").read_text()

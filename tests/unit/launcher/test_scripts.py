@@ -85,8 +85,8 @@ def test_builders_are_told_of_mirrors_and_of_registries_without_tls() -> None:
     assert tomllib.loads(text) == {
         "registry": {
             "docker.io": {"mirrors": ["10.0.0.1:5000", "mirror.example/hub"]},
-            "10.0.0.1:5000": {"http": True},
-            "plain:80": {"http": True},
+            "10.0.0.1:5000": {"http": True, "insecure": True},
+            "plain:80": {"http": True, "insecure": True},
         }
     }
     assert scripts.buildkit_file([], []) == ""
