@@ -95,7 +95,7 @@ def test_all_inner_containers_together_get_the_sidecar_s_cpu_and_each_sees_it(po
     lines = pod.succeeded().splitlines()
     used = [float(line.removeprefix("cpu=")) for line in lines if line.startswith("cpu=")]
     assert len(used) == 2
-    assert sum(used) < 5, "two CPUs for five seconds would be ten"
+    assert sum(used) < 3.5, "half a CPU for five seconds is 2.5, with two it would be ten, on a busy machine maybe five"
     assert "sees 50000 100000" in lines, "docker run"
     assert [line for line in lines if line.startswith("#") and line.endswith(" sees 50000 100000")], "docker build"
 
@@ -157,6 +157,7 @@ def test_a_container_that_asks_for_another_parent_is_held_too(pods: Pods) -> Non
     pod = pods.start(
         "parent",
         f'docker run --cgroup-parent /elsewhere ubuntu:25.10 {EAT} || code=$?; test "$code" = 137',
+        f'docker run --cgroup-parent elsewhere ubuntu:25.10 {EAT} || code=$?; test "$code" = 137',
         "docker version >/dev/null",
         **sidecar(),
     )

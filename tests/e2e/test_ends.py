@@ -112,12 +112,16 @@ def test_a_daemon_out_of_memory_is_told_from_one_that_fell(jobs: Jobs) -> None:
     assert_end(job, "Failed", "DaemonOOMKilled", 143, "raise spec.docker.resources.limits.memory")
 
 
-@pytest.mark.parametrize("how", ["script", "command"])
-def test_an_inner_container_out_of_memory_is_named_with_its_limit(jobs: Jobs, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "image"),
+    [("script", CLIENT), ("script", "cimg/base:current"), ("command", CLIENT)],
+    ids=["", "not root", "command"],
+)
+def test_an_inner_container_out_of_memory_is_named_with_its_limit(jobs: Jobs, how: str, image: str) -> None:
     eat = "perl -e '$x = \"x\" x (400 << 20)'"
     script = f"docker run --name db --memory 64m ubuntu:25.10 {eat}"
     run = {"script": [script]} if how == "script" else {"command": ["sh", "-c", script]}
-    job = jobs.start("inner-oom", image=CLIENT, docker=UNIX, **run)
+    job = jobs.start("inner-oom", image=image, docker=UNIX, **run)
     killed = r"The container db \(ubuntu:25\.10\) was killed for memory, with a limit of 64Mi\."
     assert_end(job, "Failed", "ScriptFailed", 137, killed)
 

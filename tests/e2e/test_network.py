@@ -184,6 +184,7 @@ def test_published_ports_are_open_on_localhost_and_closed_to_other_pods(usual: P
         docker compose --progress quiet up --detach web
         docker network create --ipv6 six
         docker run --detach --publish 8083:80 --network six probe {serve}
+        docker run --detach --publish 8053:53/udp probe sleep 3600
         for port in 8080 8081 8082 8083; do
             docker run --rm --network host probe timeout 5 wget -qO /dev/null http://127.0.0.1:$port/probe.sh
         done
@@ -191,6 +192,7 @@ def test_published_ports_are_open_on_localhost_and_closed_to_other_pods(usual: P
     )
     assert outside.open_ports(usual) == []
     assert ipv6_listeners(usual) == []
+    assert udp_addresses(usual) == {"0100007F:1F75"}, "127.0.0.1:8053"
 
 
 def test_ports_that_the_user_opens_to_all_are_open(usual: Pod, outside: Outside) -> None:
@@ -245,3 +247,9 @@ def ipv6_listeners(pod: Pod) -> list[str]:
     lines = [line.split() for line in shell(pod, "cat /proc/net/tcp6").splitlines()[1:]]
     addresses = [fields[1] for fields in lines if fields[3] == "0A"]
     return [address for address in addresses if not address.startswith("00000000000000000000000001000000")]
+
+
+def udp_addresses(pod: Pod) -> set[str]:
+    """The addresses and ports, in hexadecimal, that UDP sockets of a Pod are bound to."""
+    lines = shell(pod, "tail -q -n +2 /proc/net/udp /proc/net/udp6").splitlines()
+    return {line.split()[1] for line in lines}
