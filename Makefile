@@ -1,6 +1,6 @@
 # Every target sets up what it needs; nothing has to be prepared but make itself (scripts/bootstrap installs even that).
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit chart-test integration e2e lifecycle faults faults-quick bench cluster-up cluster-down crds image install lock clean
+.PHONY: help demo test lint format unit chart-test integration e2e test-cgroup2 lifecycle faults faults-quick bench cluster-up cluster-down crds image install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,13 @@ integration: cluster-up ## Tests against a real API server, without the operator
 	@scripts/run pytest tests/integration
 
 e2e: install ## Tests of everything together, on the development cluster
+	@python3 tests/cluster stand-ins
 	@scripts/run pytest tests/e2e
+
+test-cgroup2: ## Tests on a node with cgroup v2: a virtual machine that joins the development cluster, slow
+	@scripts/bootstrap
+	@python3 tests/cluster up --vm
+	@scripts/run pytest tests/cgroup2
 
 lifecycle: ## Tests of the development cluster itself, on one beside it: crashes in `up`, traces after `down`
 	@scripts/run pytest tests/cluster_lifecycle
@@ -40,8 +46,8 @@ faults: ## Everything that can go wrong between operator and API server, one fau
 faults-quick: ## The part of it that `make test` runs
 	@scripts/run pytest tests/faults -m quick
 
-bench: install ## Measure start and verdict times on the development cluster
-	@scripts/run python -m tests.bench.start
+bench: install ## Measure start and verdict times, limits and open ports, beside how others start Docker-in-Docker
+	@scripts/run python -m tests.bench
 
 cluster-up: ## Bring up the development cluster, or repair it
 	@scripts/bootstrap

@@ -39,7 +39,7 @@ def build_pod(job: CiJob, attempt: int, settings: Settings) -> Manifest:
         InvalidSpec: its scripts do not fit into a Pod.
     """
     docker = job.spec.docker.enabled
-    files = _launcher_files(job)
+    files = _launcher_files(job, settings)
     spec: Manifest = {
         "restartPolicy": "Never",
         "activeDeadlineSeconds": timeout_seconds(job, settings),
@@ -95,7 +95,7 @@ def _metadata(job: CiJob, attempt: int, files: Mapping[str, str]) -> Manifest:
     }
 
 
-def _launcher_files(job: CiJob) -> dict[str, str]:
+def _launcher_files(job: CiJob, settings: Settings) -> dict[str, str]:
     """The texts that reach the containers as files: the API neither expands nor folds anything in an annotation."""
     files: dict[str, str] = {}
     if job.spec.docker.enabled:
@@ -105,6 +105,9 @@ def _launcher_files(job: CiJob) -> dict[str, str]:
         files["script"] = scripts.script_file(job.spec.before_script or (), job.spec.script)
         if job.spec.after_script:
             files["after"] = scripts.after_file(job.spec.after_script)
+        buildkit = scripts.buildkit_file(settings.registry_mirrors, settings.insecure_registries)
+        if job.spec.docker.enabled and buildkit:
+            files["buildkitd.toml"] = buildkit
     size = sum(len(text.encode()) for text in files.values())
     if size > _MOST_FILE_BYTES:
         raise InvalidSpec(

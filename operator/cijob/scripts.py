@@ -1,12 +1,13 @@
-"""Script entries as the shell file that `prelude.sh` reads. Pure."""
+"""The files of one job: its script entries as the shell that `prelude.sh` reads, and the settings of its builders. Pure."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _SPECIAL_IN_DOUBLE_QUOTES: Final = re.compile(r'[\\"$`]')
 
@@ -19,6 +20,23 @@ def script_file(before: Iterable[str], script: Iterable[str]) -> str:
 def after_file(after: Iterable[str]) -> str:
     """The entries of afterScript."""
     return _entries("after", after)
+
+
+def buildkit_file(mirrors: Sequence[str], insecure: Sequence[str]) -> str:
+    """The mirrors of Docker Hub (URLs) and registries without TLS (host:port) for builders that buildx starts.
+
+    They are containers with a BuildKit of their own, which knows nothing of dockerd's flags. Empty for no settings.
+    Source: docs.docker.com/build/buildkit/configure and toml-configuration.
+    """
+    hosts = [mirror.partition("://")[2].rstrip("/") for mirror in mirrors]
+    plain = [mirror.partition("://")[2].partition("/")[0] for mirror in mirrors if mirror.startswith("http://")]
+    lines = ['[registry."docker.io"]', f"  mirrors = {json.dumps(hosts)}"] if hosts else []
+    for host in dict.fromkeys((*plain, *insecure)):
+        lines += [f"[registry.{json.dumps(host)}]", "  http = true"]
+        lines += (
+            ["  insecure = true"] if host in insecure else []
+        )  # TLS without a known issuer, as dockerd means it too
+    return "".join(f"{line}\n" for line in lines)
 
 
 def quote(text: str) -> str:

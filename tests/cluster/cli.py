@@ -11,6 +11,7 @@ from tests.cluster.config import load
 from tests.cluster.driver import Build, Driver, Status
 from tests.cluster.embedded import Embedded
 from tests.cluster.errors import ClusterError
+from tests.cluster.images import extra
 from tests.cluster.kind import Kind, docker_answers
 
 INTERRUPTED = 130
@@ -46,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="bring the cluster up, or repair it")
     up.add_argument("--nodes", type=int, help="number of nodes (default: as before, or 1)")
     up.add_argument("--images", help="stand-in images to provide, separated by commas (default: all)")
-    down = commands.add_parser("down", help="take the cluster away, keeping caches")
     up.add_argument("--vm", action="store_true", help="add a node that is a virtual machine with cgroup v2")
+    down = commands.add_parser("down", help="take the cluster away, keeping caches")
     down.add_argument("--purge", action="store_true", help="forget the cluster's stored images too")
     status = commands.add_parser("status", help="what runs, and where its files are")
     status.add_argument("--output", choices=["text", "json"], default="text")
@@ -63,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("context", type=Path, metavar="CONTEXT", help="folder that the Dockerfile copies from")
     image = commands.add_parser("load-image", help="give an image to the cluster")
     image.add_argument("image", metavar="ARCHIVE_OR_TAG", help="an image archive, or the tag of a built image")
+    extras = commands.add_parser("stand-ins", help="provide stand-in images that only tests need")
+    extras.add_argument("names", nargs="*", metavar="NAME", help=f"default: all of {', '.join(extra.NAMES)}")
     return top
 
 
@@ -88,6 +91,9 @@ def dispatch(driver: Driver, arguments: argparse.Namespace) -> int:
             print(driver.kubeconfig())
         case "build-image":
             driver.build_image(build_of(arguments))
+        case "stand-ins":
+            extra.check(arguments.names)
+            driver.stand_ins(arguments.names or list(extra.NAMES))
         case _:
             print(driver.load_image(arguments.image))
     return 0

@@ -1,12 +1,14 @@
 """All names, addresses, ports and folders of one development cluster, derived from the number of its instance."""
 
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from tests.cluster.errors import ClusterError
+from tests.cluster.shell import write
 
 MAX_INSTANCE = 9
 MAX_NODES = 5
@@ -173,6 +175,20 @@ def check_nodes(nodes: int) -> None:
     """Refuse a number of nodes that there are no addresses for, or that no machine bears."""
     if not 1 <= nodes <= MAX_NODES:
         raise ClusterError(f"a cluster of {nodes} nodes is not possible", f"Choose from 1 to {MAX_NODES} nodes.")
+
+
+def remember(config: Config) -> None:
+    """Note which nodes the cluster has; the note ends with the cluster."""
+    write(config.run / "cluster.json", json.dumps({"nodes": config.node_count, "vm": config.vm}))
+
+
+def remembered(config: Config) -> Config:
+    """The configuration with the nodes that the cluster that is up has."""
+    try:
+        noted = json.loads((config.run / "cluster.json").read_text())
+        return replace(config, node_count=max(noted["nodes"], config.node_count), vm=noted.get("vm", False))
+    except (OSError, ValueError, KeyError):
+        return config
 
 
 def load(instance: int, nodes: int = 1) -> Config:

@@ -85,5 +85,8 @@ class Driver(Protocol):
             The name under which Pods use it.
         """
 
+    def stand_ins(self, names: list[str]) -> None:
+        """Provide stand-in images of `images/extra.py`, which only tests need."""
+
     def build_image(self, build: Build) -> None:
         """Build a Dockerfile, the result to be loaded by its tag."""

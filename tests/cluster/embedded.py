@@ -1,6 +1,5 @@
 """The embedded driver: Kubernetes as plain processes on a Linux machine, as root, without Docker or an image registry."""
 
-import json
 import os
 import shutil
 import sys
@@ -12,18 +11,17 @@ from pathlib import Path
 from tests.cluster import controlplane, machine, network, node, packages, pki, registry
 from tests.cluster.api import Api
 from tests.cluster.cgroups import SYSTEM, Cgroups, version
-from tests.cluster.config import Config, NodeConfig, check_nodes
+from tests.cluster.config import Config, check_nodes, remember, remembered
 from tests.cluster.driver import Build, Status
 from tests.cluster.errors import ClusterError
-from tests.cluster.images import apt, loading, recipes, store
+from tests.cluster.images import apt, extra, loading, recipes, store
 from tests.cluster.images.build import Archive, Builder
 from tests.cluster.images.names import parse
-from tests.cluster.images.recipes import Recipe
+from tests.cluster.images.recipe import Recipe
 from tests.cluster.locks import locked
 from tests.cluster.pki import Pki
 from tests.cluster.processes import Daemon, Supervisor
 from tests.cluster.progress import step, wait_until
-from tests.cluster.shell import succeeds, write
 from tests.cluster.toolchain import Toolchain
 from tests.cluster.vm.disk import Disk, Disks
 from tests.cluster.vm.machine import VirtualMachine
@@ -51,11 +49,11 @@ class Embedded:
         try:
             sources = apt.read()
             builder = Builder(self.config.cache, sources)
-            disk = pool.submit(Disks(self.config.cache, sources).get) if vm else None
             archives = {recipe: pool.submit(builder.archive, recipe) for recipe in recipes.wanted(images)}
             tools = self.tools.kubernetes()
             self.tools.helm()
             pause = recipes.pause(tools / "pause")
+            disk = pool.submit(Disks(self.config.cache, sources, program(tools)).get) if vm else None
             with self.locked():
                 self.resize(nodes, vm=vm)
                 self.prepare()
@@ -82,7 +80,7 @@ class Embedded:
         """Everything that the processes need to be there before them."""
         config = self.config
         config.logs.mkdir(parents=True, exist_ok=True)
-        write(config.run / "cluster.json", json.dumps({"nodes": config.node_count, "vm": config.vm}))
+        remember(config)
         groups = [name for item in config.all_nodes for name in (item.name, node.daemon_group(item))]
         self.cgroups.create(SYSTEM, *groups)
         with step("network, certificates and configuration"):
@@ -114,7 +112,7 @@ class Embedded:
             started = self.supervisor.start(node.containerd(item))
             self.wait([node.containerd(item)])
             if started and fresh:
-                forget_containers(item)
+                node.forget_containers(item)
         with step("API server"):
             self.wait([controlplane.apiserver(self.config, program(tools), self.pki, self.api)])
         self.start(self.late_daemons(tools))
@@ -146,10 +144,12 @@ class Embedded:
                 store.publish(self.config, made.result(), parse(name), present)
 
     def wait_for_cluster(self, tools: Path) -> None:
-        for daemon in [*self.late_daemons(tools), *(vm.daemon() for vm in self.virtual_machines())]:
+        for daemon in self.late_daemons(tools):
             if not daemon.ready():
                 with step(daemon.name):
                     self.wait([daemon])
+        for vm in self.virtual_machines():
+            vm.wait()
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         wait_until(
             lambda: self.api.get(account) is not None, 30, "the default service account",
@@ -186,7 +186,7 @@ class Embedded:
                     self.supervisor.stop(f"{daemon}-{item.name}")
                 self.cgroups.kill(item.name)
                 if self.supervisor.record(f"containerd-{item.name}"):
-                    forget_containers(item)
+                    node.forget_containers(item)
                 node.reset(self.config, item, self.cgroups)
 
     def remove_traces(self) -> None:
@@ -244,6 +244,17 @@ class Embedded:
         self.kubeconfig()
         return loading.load(self.config, image)
 
+    def stand_ins(self, names: list[str]) -> None:
+        """Make them one after the other; programs are pulled by inner containers only, so that no node gets them."""
+        require_root()
+        packages.ensure()
+        self.kubeconfig()
+        builder = Builder(self.config.cache, apt.read())
+        daemons = [make() for name, make in extra.DAEMONS.items() if name in names]
+        self.provide_images({recipe: done(builder.archive(recipe)) for recipe in daemons})
+        for name in extra.PROGRAMS.keys() & set(names):
+            store.register(self.config, builder.archive(extra.PROGRAMS[name](self.tools)), parse(name))
+
     def build_image(self, build: Build) -> None:
         """Build with buildah."""
         require_root()
@@ -265,29 +276,6 @@ def done(archive: Archive) -> Future[Archive]:
 
 def program(tools: Path) -> Path:
     return tools / "cijob-kube"
-
-
-def remembered(config: Config) -> Config:
-    """The configuration with the nodes that the cluster that is up has."""
-    try:
-        noted = json.loads((config.run / "cluster.json").read_text())
-        return replace(config, node_count=max(noted["nodes"], config.node_count), vm=noted.get("vm", False))
-    except (OSError, ValueError, KeyError):
-        return config
-
-
-def forget_containers(item: NodeConfig) -> None:
-    """Remove containerd's records of containers that are dead; its images stay."""
-
-    def forgotten() -> bool:
-        left = []
-        for kind, options in (("tasks", ["--force"]), ("containers", [])):
-            left = store.ctr(item, kind, "ls", "--quiet").split()
-            if left:  # containerd may be removing the same ones at this moment
-                succeeds([*store.ctr_words(item), kind, "rm", *options, *left])
-        return not left
-
-    wait_until(forgotten, 30, f"containerd of {item.name} to forget its containers", hint="Run `down --purge`.")
 
 
 def require_root() -> None:

@@ -86,6 +86,10 @@ class Kind:
         self.kind("load", kind, image, "--name", self.config.name)
         return image
 
+    def stand_ins(self, names: list[str]) -> None:
+        """There are none: a test that needs one fails, and says which."""
+        print(f"kind clusters have no stand-in images: {', '.join(names)}")
+
     def build_image(self, build: Build) -> None:
         """Build with Docker, which notices by itself what has not changed."""
         words = [word for argument in build.arguments for word in ("--build-arg", argument)]

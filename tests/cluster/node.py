@@ -11,11 +11,13 @@ from tests.cluster import network, registry
 from tests.cluster.api import Api, answers
 from tests.cluster.cgroups import Cgroups
 from tests.cluster.config import CLUSTER_DOMAIN, Config, NodeConfig
+from tests.cluster.images import store
 from tests.cluster.images.names import parse
 from tests.cluster.images.recipes import PAUSE_IMAGE
 from tests.cluster.machine import NODE_FOLDERS
 from tests.cluster.pki import Pki
 from tests.cluster.processes import Daemon, Supervisor
+from tests.cluster.progress import wait_until
 from tests.cluster.shell import run, succeeds, write
 
 CONTAINERD = "/usr/bin/containerd"
@@ -52,6 +54,20 @@ def holder_name(node: NodeConfig) -> str:
 def daemon_group(node: NodeConfig) -> str:
     """The cgroup of the node's daemons, and of the processes that watch its containers."""
     return f"{node.name}-daemons"
+
+
+def forget_containers(item: NodeConfig) -> None:
+    """Remove containerd's records of containers that are dead; its images stay."""
+
+    def forgotten() -> bool:
+        left = []
+        for kind, options in (("tasks", ["--force"]), ("containers", [])):
+            left = store.ctr(item, kind, "ls", "--quiet").split()
+            if left:  # containerd may be removing the same ones at this moment
+                succeeds([*store.ctr_words(item), kind, "rm", *options, *left])
+        return not left
+
+    wait_until(forgotten, 30, f"containerd of {item.name} to forget its containers", hint="Run `down --purge`.")
 
 
 def reset(config: Config, node: NodeConfig, cgroups: Cgroups) -> None:

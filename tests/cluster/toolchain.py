@@ -1,6 +1,7 @@
 """The programs that are built here from Go modules, cached by what they are built from."""
 
 import hashlib
+import json
 import re
 import shutil
 import sys
@@ -64,6 +65,26 @@ class Toolchain:
             run([self.go(), "install", *FLAGS, "-s -w", module], env=env, cwd=folder, seconds=1800, hint=BUILD_HINT)
 
         return self.cached(name, module_hash(module), build) / name
+
+    def built(self, module: str, *commands: str) -> Path:
+        """The folder of programs of a module that `go install` refuses, as it does where go.mod excludes versions."""
+
+        def build(folder: Path) -> None:
+            downloaded = run([self.go(), "mod", "download", "-json", module], cwd=folder, hint=BUILD_HINT)
+            words: list[str | Path] = [self.go(), "build", "-mod=readonly", *FLAGS, "-s -w", "-o", folder, *commands]
+            run(words, env={"CGO_ENABLED": "0"}, cwd=Path(json.loads(downloaded)["Dir"]), seconds=1800, hint=BUILD_HINT)
+
+        return self.cached(Path(module).name, module_hash(module), build)
+
+    def program(self, source: Path) -> Path:
+        """A small program of ours, from the folder of its source, which names it."""
+
+        def build(folder: Path) -> None:
+            output = folder / source.name
+            words: list[str | Path] = [self.go(), "build", *FLAGS, "-s -w", "-o", output, "."]
+            run(words, env={"CGO_ENABLED": "0"}, cwd=source, hint=BUILD_HINT)
+
+        return self.cached(source.name, source_hash(source), build) / source.name
 
     def cached(self, name: str, digest: str, build: Callable[[Path], None]) -> Path:
         """The folder of what was built before, or is built now; it appears whole or not at all."""

@@ -94,12 +94,11 @@ class Job:
         arguments = [f"--namespace={self.namespace}", pod["metadata"]["name"], "--container=job"]
         return self.cluster.run("logs", *arguments, check=False).stdout
 
-    def execute(self, container: str, *command: str) -> str:
+    def execute(self, container: str, *command: str, check: bool = True) -> str:
         """Run a command in a container of its Pod."""
         pod = self.pod()["metadata"]["name"]
-        return self.cluster.run(
-            "exec", f"--namespace={self.namespace}", pod, f"--container={container}", "--", *command
-        ).stdout
+        arguments = [f"--namespace={self.namespace}", pod, f"--container={container}"]
+        return self.cluster.run("exec", *arguments, "--", *command, check=check).stdout
 
     def cancel(self, mode: str) -> None:
         """Set spec.cancel, as a user does."""

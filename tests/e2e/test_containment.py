@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.images import provide
+
 if TYPE_CHECKING:
     from tests.e2e.pods import Pod, Pods
 
@@ -93,7 +95,7 @@ def test_all_inner_containers_together_get_the_sidecar_s_cpu_and_each_sees_it(po
     lines = pod.succeeded().splitlines()
     used = [float(line.removeprefix("cpu=")) for line in lines if line.startswith("cpu=")]
     assert len(used) == 2
-    assert sum(used) < 5, "two CPUs for five seconds would be ten"
+    assert sum(used) < 3.5, "half a CPU for five seconds is 2.5, with two it would be ten, on a busy machine maybe five"
     assert "sees 50000 100000" in lines, "docker run"
     assert [line for line in lines if line.startswith("#") and line.endswith(" sees 50000 100000")], "docker build"
 
@@ -149,3 +151,30 @@ def test_nothing_of_docker_s_is_at_the_root_of_the_node_s_groups(pods: Pods) -> 
     assert all("kubepods" in path for path in paths), found
     assert any("/docker/" in path for path in paths), found
     pod.delete()
+
+
+def test_a_container_that_asks_for_another_parent_is_held_too(pods: Pods) -> None:
+    pod = pods.start(
+        "parent",
+        f'docker run --cgroup-parent /elsewhere ubuntu:25.10 {EAT} || code=$?; test "$code" = 137',
+        f'docker run --cgroup-parent elsewhere ubuntu:25.10 {EAT} || code=$?; test "$code" = 137',
+        "docker version >/dev/null",
+        **sidecar(),
+    )
+    pod.succeeded()
+    assert daemon_lived(pod)
+
+
+def test_a_builder_of_buildx_is_held_and_uses_the_mirrors(pods: Pods) -> None:
+    provide("moby/buildkit:buildx-stable-1")
+    pod = pods.start(
+        "builder",
+        "docker buildx create --use --driver docker-container",
+        heredoc("Dockerfile", f"FROM ubuntu:25.10\nRUN {EAT}"),
+        "if docker buildx build --no-cache --progress plain .; then exit 9; fi",
+        "docker version >/dev/null",
+        **sidecar(memory="512Mi"),
+    )
+    log = pod.succeeded()
+    assert "exit code: 137" in log or "cannot allocate memory" in log, "the build says why"
+    assert daemon_lived(pod)

@@ -101,6 +101,38 @@ def test_a_daemon_that_dies_ends_the_job_at_once(jobs: Jobs) -> None:
     assert "started" in job.log()
 
 
+def test_a_daemon_out_of_memory_is_told_from_one_that_fell(jobs: Jobs) -> None:
+    limits = {"limits": {"memory": "256Mi"}}
+    docker = {**UNIX, "resources": limits}
+    job = jobs.start("daemon-oom", image=CLIENT, docker=docker, script=["docker version", "echo started", "sleep 600"])
+    job.wait_for_log("\nstarted")
+    # Files in memory belong to nobody, so that dockerd is the largest process that the kernel can kill.
+    fill = "mount -t tmpfs -o size=100% none /mnt; dd if=/dev/zero of=/mnt/full bs=1M count=400"
+    job.execute("dind", "sh", "-c", fill, check=False)
+    assert_end(job, "Failed", "DaemonOOMKilled", 143, "raise spec.docker.resources.limits.memory")
+
+
+@pytest.mark.parametrize(
+    ("how", "image"),
+    [("script", CLIENT), ("script", "cimg/base:current"), ("command", CLIENT)],
+    ids=["", "not root", "command"],
+)
+def test_an_inner_container_out_of_memory_is_named_with_its_limit(jobs: Jobs, how: str, image: str) -> None:
+    eat = "perl -e '$x = \"x\" x (400 << 20)'"
+    script = f"docker run --name db --memory 64m ubuntu:25.10 {eat}"
+    run = {"script": [script]} if how == "script" else {"command": ["sh", "-c", script]}
+    job = jobs.start("inner-oom", image=image, docker=UNIX, **run)
+    killed = r"The container db \(ubuntu:25\.10\) was killed for memory, with a limit of 64Mi\."
+    assert_end(job, "Failed", "ScriptFailed", 137, killed)
+
+
+def test_a_full_disk_of_docker_s_is_in_the_message(jobs: Jobs) -> None:
+    write = "docker run ubuntu:25.10 dd if=/dev/zero of=/full bs=1M count=900"
+    docker = {**UNIX, "storage": {"size": "700Mi", "medium": "Memory"}}
+    job = jobs.start("full", image=CLIENT, docker=docker, script=[write])
+    assert_end(job, "Failed", "ScriptFailed", 1, r"Docker's disk is full: .* of 700Mi are left \(spec.docker.storage\)")
+
+
 def test_a_daemon_that_never_answers_is_not_the_scripts_fault(jobs: Jobs) -> None:
     # With 8 MiB of memory dockerd cannot even begin.
     job = jobs.start(

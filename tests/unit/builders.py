@@ -238,7 +238,7 @@ class PodBuilder:
         return self.running()._container("containerStatuses", "job", {"state": {"terminated": ended}})
 
     def dind_terminated(
-        self, exit_code: int = 0, *, reason: str = "", report: str = "", finished: float = 70
+        self, exit_code: int = 0, *, reason: str = "", report: str = "", finished: float | None = 70
     ) -> PodBuilder:
         """The sidecar has ended."""
         ended = _ended(exit_code, reason or ("Error" if exit_code else "Completed"), report, finished)
@@ -297,8 +297,9 @@ def _waiting(reason: str, message: str) -> Body:
     return {"state": {"waiting": {"reason": reason, **({"message": message} if message else {})}}}
 
 
-def _ended(exit_code: int, reason: str, message: str, finished: float) -> Body:
-    ended = {"exitCode": exit_code, "reason": reason, "startedAt": stamp(3), "finishedAt": stamp(finished)}
+def _ended(exit_code: int, reason: str, message: str, finished: float | None) -> Body:
+    end = None if finished is None else stamp(finished)
+    ended = {"exitCode": exit_code, "reason": reason, "startedAt": stamp(3), "finishedAt": end}
     return {**ended, "message": message} if message else ended
 
 

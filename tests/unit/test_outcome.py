@@ -300,6 +300,15 @@ DAEMON = [
         job=COMMAND,
     ),
     Case(
+        "a daemon that never got up, and waited for its next start when the kubelet ended the Pod",
+        a_pod()
+        .dind_restarted(1, report=daemon_report(ready=False, message="no iptables"), finished=30)
+        .dind_terminated(137, reason="ContainerStatusUnknown", finished=None)
+        .stopped("DaemonNotReady")
+        .ended("Failed"),
+        Reason.DAEMON_NOT_READY,
+    ),
+    Case(
         "a daemon that died under a script, and whose successor never got ready",
         a_pod()
         .terminated(143, report=report(143, signal="TERM", daemon="lost"), finished=40)

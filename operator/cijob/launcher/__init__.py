@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Final
 
 #: The files of each container, the one that it starts first.
-DIND: Final = ("dind.sh", "cgroup.sh", "runc.sh", "diagnosis.sh")
+DIND: Final = ("dind.sh", "cgroup.sh", "network.sh", "runc.sh", "diagnosis.sh")
 JOB: Final = ("job.sh", "prelude.sh")
 
 

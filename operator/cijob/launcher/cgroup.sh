@@ -7,6 +7,9 @@
 # Sets: inner (that child group), peak and innerpeak (files), parent (for --cgroup-parent), enter (a command before dockerd).
 
 enter_cgroup() {
+    # Where the kernel has to choose after all, size decides: the kubelet's score would make dockerd the victim, inner
+    # containers have 0. Only a node that lets us lower it does so.
+    { echo 0 >/proc/self/oom_score_adj; } 2>/dev/null || :
     if [ -f "$cgroup/cgroup.controllers" ]; then enter_v2; else enter_v1; fi
 }
 
@@ -30,8 +33,9 @@ enter_v1() {
     # The hierarchical limit is the lowest of ours and of the groups above, which are out of our sight: a limit of the Pod's.
     limit=$(sed -n 's/^hierarchical_memory_limit //p' "$cgroup/memory/memory.stat" 2>/dev/null)
     mkdir -p "$inner" 2>/dev/null && limit_inner memory.limit_in_bytes "$limit"
-    { read -r quota <"$cgroup/cpu/cpu.cfs_quota_us" && read -r period <"$cgroup/cpu/cpu.cfs_period_us"; } 2>/dev/null || return 0
-    show_quota "$cgroup/cpu" "$quota" "$period"
+    quota='' period=''
+    { read -r quota <"$cgroup/cpu/cpu.cfs_quota_us" && read -r period <"$cgroup/cpu/cpu.cfs_period_us"; } 2>/dev/null || :
+    wrap_runc "$cgroup/cpu" "$quota" "$period"
 }
 
 # --- v2 -----------------------------------------------------------------------------------------------------------------
@@ -52,10 +56,11 @@ enter_v2() {
         say "cannot hand the cgroup controllers down: limits of inner containers may not hold"
     fi
     limit_inner memory.max "$limit"
+    { echo 0 >"$own/memory.oom.group"; } 2>/dev/null || : # the kubelet sets it, so that one death would be everybody's
     [ -z "$enter" ] || show_own_cgroup
     peak=$own/memory.peak innerpeak=$inner/memory.peak
-    show_quota "${inner%/docker}" "$quota" "$period"
-    [ -z "$path" ] || hide_wrappers
+    wrap_runc "${inner%/docker}" "$quota" "$period"
+    hide_wrappers
 }
 
 lowest_limit() { # the lowest memory.max of our own group and those above it: the Pod may have one, the node too
@@ -80,8 +85,11 @@ show_own_cgroup() { # mounts the namespace's view in place of the node's; on top
     fi
 }
 
-delegate() { # delegate GROUP: all its controllers to its children
-    sed -e 's/ / +/g' -e 's/^/+/' "$1/cgroup.controllers" >"$1/cgroup.subtree_control"
+delegate() { # delegate GROUP: all its controllers to its children; by `echo`, since BusyBox's sed hides a failed write
+    read -r controllers <"$1/cgroup.controllers" || return
+    words=''
+    for controller in $controllers; do words="$words +$controller"; done
+    echo "$words" >"$1/cgroup.subtree_control"
 }
 
 hand_down() { # only a group without processes can hand its controllers down, and new ones may come while they are moved
@@ -100,21 +108,19 @@ hide_wrappers() {
     printf '#!/bin/sh\nexit 1\n' >"$run/bin/unshare"
     chmod 755 "$run/bin/unshare"
     [ -n "$parent" ] || return 0
-    # The image's `dind` wrapper would move all processes at the node's root. What else it does is done here.
+    # The image's `dind` wrapper would move all processes at the node's root. What else dockerd needs of it is done here.
     [ ! -e /usr/local/bin/dind ] || mount --bind /dev/null /usr/local/bin/dind || say "cannot hide the dind wrapper"
     mount --make-rshared / 2>/dev/null || say "cannot share mounts: volumes with mount propagation will not work"
     export container=docker
 }
 
-# --- CPU ----------------------------------------------------------------------------------------------------------------
+# --- runc ---------------------------------------------------------------------------------------------------------------
 
-show_quota() { # show_quota GROUPS QUOTA PERIOD: the sidecar's CPU limit, for Go and Java in inner containers to see
-    # They look at their own group only, since an inner container sees nothing above it, and would count the node's CPUs.
-    # Docker has no default for --cpus, so runc gets a wrapper that sets the quota of each new group.
-    case $2 in '' | *[!0-9]*) return 0 ;; esac # "max" and -1: no limit
+wrap_runc() { # wrap_runc GROUPS QUOTA PERIOD: the wrapper of runc.sh, with what it needs to know
     runc=$(command -v runc) || return 0
+    case $2 in '' | *[!0-9]*) set -- "$1" '' '' ;; esac # "max" and -1: no limit
     {
-        printf '#!/bin/sh\nrunc=%s groups=%s parent=%s quota=%s period=%s\n' "$runc" "$1" "${parent:-/docker}" "$2" "$3"
+        printf '#!/bin/sh\nrunc=%s groups='\''%s'\'' parent='\''%s'\'' quota=%s period=%s\n' "$runc" "$1" "${parent:-/docker}" "$2" "$3"
         cat "$root/launcher/runc.sh"
     } >"$run/bin/runc" && chmod 755 "$run/bin/runc"
 }

@@ -4,7 +4,7 @@
 
 answer_questions() { # the job sees our volume read-only, but may write into a pipe: each line is a question, named by itself
     ask=$root/daemon/ask
-    { rm -f "$ask" && mkfifo "$ask" && chmod 622 "$ask"; } || return
+    { rm -f "$ask" && mkfifo "$ask" && chmod 666 "$ask"; } || return # reading too: the job opens it for both
     exec 9<>"$ask" # open for writing too: no end of file when the job closes its side
     while read -r question <&9; do
         case $question in '' | *[!A-Za-z0-9-]*) continue ;; esac
@@ -49,7 +49,10 @@ full_disk() { # less than 256 MiB and a twentieth is left: a failed pull has cle
     esac
 }
 
-ours() { docker --host "unix://$socket" "$@" 2>/dev/null; }
+ours() { # within 3 s: a daemon that hangs must not hold up its own end
+    # shellcheck disable=SC2046 # two words or none
+    $(command -v timeout >/dev/null && echo timeout 3) docker --host "unix://$socket" "$@" 2>/dev/null
+}
 
 inner_limit() {
     limit=$(number "$inner/memory.max")

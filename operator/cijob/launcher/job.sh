@@ -168,7 +168,14 @@ wait_for_daemon() {
     cijob_link=${CIJOB_SOCKET_LINK:-/var/run/docker.sock}
     # For tools that know only Docker's own path. The image may forbid it, or have something there.
     [ -e "$cijob_link" ] || ln -s "$cijob_root/daemon/docker.sock" "$cijob_link" 2>/dev/null || :
+    give_builders_their_mirrors
 }
+
+give_builders_their_mirrors() { # buildx starts builders with the settings in this file of the user's, if it is there
+    [ -e "$cijob_root/launcher/buildkitd.toml" ] || return 0
+    cijob_link=${BUILDX_CONFIG:-${DOCKER_CONFIG:-${HOME:-}/.docker}/buildx}/buildkitd.default.toml
+    [ -e "$cijob_link" ] || { mkdir -p "${cijob_link%/*}" && cat "$cijob_root/launcher/buildkitd.toml" >"$cijob_link"; } || :
+} 2>/dev/null
 
 choose_shell() {
     cijob_shell='sh'

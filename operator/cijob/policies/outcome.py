@@ -149,8 +149,11 @@ def _fatal_death(pod: ObservedPod) -> Terminated | None:
 
 
 def _died_before(death: Terminated | None, ended: Terminated | None) -> bool:
-    """Whether the daemon was dead by the job's end; a sidecar's regular end comes after it."""
-    if death is None:
+    """Whether the daemon was dead by the job's end; a sidecar's regular end comes after it.
+
+    An end without a time is one that the kubelet made up (ContainerStatusUnknown), for a sidecar that waited to be restarted.
+    """
+    if death is None or death.finished_at is None:
         return False
     return ended is None or _moment(death.finished_at) < _moment(ended.finished_at)
 

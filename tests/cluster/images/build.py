@@ -10,13 +10,14 @@ from pathlib import Path
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import oci
 from tests.cluster.images.apt import Apt
-from tests.cluster.images.recipes import Recipe, Rootfs
+from tests.cluster.images.recipe import Recipe, Rootfs
 from tests.cluster.locks import locked
 from tests.cluster.progress import step
 from tests.cluster.shell import run
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 FORMAT = 3  # to be raised when archives of the same recipe are written in another way
+KEY_LENGTH = 16
 # As the official images have it: a container's files need not survive a power cut, and nobody reads manuals in it.
 DPKG_OPTIONS = (
     "force-unsafe-io",
@@ -64,7 +65,7 @@ class Builder:
     def make(self, recipe: Recipe, path: Path, stem: str) -> None:
         """Write an archive, in place of those of earlier recipes."""
         with step(f"make the image {recipe.name}"):
-            for outdated in self.folder.glob(f"{stem}-*.*"):
+            for outdated in self.folder.glob(f"{stem}-{'?' * KEY_LENGTH}.*"):  # not those of NAME:TAG-more
                 outdated.unlink()
             digest = self.write(recipe, path)
             path.with_suffix(".digest").write_text(digest)
@@ -72,7 +73,7 @@ class Builder:
     def key(self, recipe: Recipe) -> str:
         """Changes with anything that goes into the image."""
         content = json.dumps([FORMAT, asdict(recipe), asdict(self.apt)], sort_keys=True, default=hash_bytes)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return hashlib.sha256(content.encode()).hexdigest()[:KEY_LENGTH]
 
     def write(self, recipe: Recipe, path: Path) -> str:
         """Put the layers together; returns the image's digest."""
@@ -106,9 +107,13 @@ class Builder:
         # testing's lists expire within a week, and a mirror may lag behind
         options = ('Acquire::Check-Valid-Until "false";', 'Acquire::Languages "none";', *self.apt.options)
         run(
-            ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(rootfs.packages)}"]
+            # what it mounts goes with it, even if it is killed
+            ["unshare", "--mount", "--propagation=private", "--"]
+            + ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(rootfs.packages)}"]
             + [f"--aptopt={option.rstrip(';')}" for option in options]
             + [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
+            # without manuals, but with their folder, where scripts of packages (Java's) make links
+            + ['--essential-hook=mkdir -p "$1/usr/share/man/man1"']
             + [rootfs.suite, path, f"deb {self.apt.mirror} {rootfs.suite} main"],
             env={"TMPDIR": str(self.folder)},  # /tmp may be in memory
             seconds=1800,

@@ -1,63 +1,18 @@
 """The stand-in images: what is in each. The README of tests/cluster says why they stand in, and for what."""
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.errors import ClusterError
+from tests.cluster.images import daemons
 from tests.cluster.images.oci import File, Settings
+from tests.cluster.images.recipe import BUSYBOX, FILES, Recipe, Rootfs
 
-FILES = Path(__file__).with_name("files")
-BUSYBOX = Path("/bin/busybox")
 PAUSE_IMAGE = "cijob-dev/pause:1"
-
-
-@dataclass(frozen=True)
-class Rootfs:
-    """A root file system of Debian packages.
-
-    Attributes:
-        label: what it is for, in a word.
-        suite: release of Debian.
-        packages: on top of the smallest system that has apt.
-    """
-
-    label: str
-    suite: str
-    packages: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One image.
-
-    Attributes:
-        name: as Pods write it.
-        settings: entry point and the like.
-        files: on top of the root file system.
-        rootfs: the layer below; None for an image of a few files.
-        aliases: further names of the same image.
-    """
-
-    name: str
-    settings: Settings
-    files: tuple[File, ...] = ()
-    rootfs: Rootfs | None = None
-    aliases: tuple[str, ...] = ()
-
 
 DEBIAN = Rootfs("plain", "trixie", ("ca-certificates",))
 PYTHON = Rootfs("python", "trixie", ("ca-certificates", "python3", "python3-pip", "python3-venv"))
 CLIENT = Rootfs("client", "trixie", ("ca-certificates", "curl", "docker-cli", "git"))
-# forky is the first release of Debian with Docker 28.5; Docker 29 is in none
-DOCKER = Rootfs(
-    "docker",
-    "forky",
-    (
-        "ca-certificates", "docker-buildx", "docker-cli", "docker-compose", "docker.io", "git", "iproute2", "iptables",
-        "procps", "tini", "util-linux",
-    ),
-)  # fmt: skip
 
 
 def pause(program: Path) -> Recipe:
@@ -89,7 +44,7 @@ def all_recipes() -> list[Recipe]:
         Recipe("busybox:stable", Settings(command=("sh",)), applets),
         Recipe("ailhan/web-debug:latest", shell, (*applets, *web_debug("passing"))),
         Recipe("ailhan/web-debug:failing", shell, (*applets, *web_debug("failing"))),
-        Recipe("docker:29-dind", docker_settings(), docker_files(), DOCKER, ("docker:29-cli",)),
+        daemons.docker(),
         Recipe("ubuntu:25.10", Settings(command=("/bin/bash",)), debian_files(), DEBIAN),
         Recipe("python:3-slim", Settings(command=("python3",)), python_files(), PYTHON),
         Recipe("cimg/base:current", Settings(command=("/bin/bash",), user="3434:3434"), home_files(), CLIENT),
@@ -101,22 +56,9 @@ def debian_files() -> tuple[File, ...]:
     return (File("/etc/apt/preferences.d/stand-in", (FILES / "apt-preferences").read_bytes(), mode=0o644),)
 
 
-def docker_settings() -> Settings:
-    return Settings(("dockerd-entrypoint.sh",), env=("DOCKER_TLS_CERTDIR=/certs",))
-
-
-def docker_files() -> tuple[File, ...]:
-    """The entry points, which Debian's packages do not have."""
-    return (script("dockerd-entrypoint.sh"), script("dind"))
-
-
 def home_files() -> tuple[File, ...]:
     """A home for the image's ordinary user."""
     return (File("/home/circleci", mode=0o777),)
-
-
-def script(name: str) -> File:
-    return File(f"/usr/local/bin/{name}", (FILES / name).read_bytes())
 
 
 def web_debug(outcome: str) -> tuple[File, ...]:

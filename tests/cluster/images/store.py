@@ -12,6 +12,13 @@ from tests.cluster.progress import step
 from tests.cluster.shell import run
 
 
+def register(config: Config, archive: Archive, name: Name) -> None:
+    """Push an archive into the local registry unless it is there."""
+    if registry_digest(config, name) != archive.digest:
+        with step(f"push {name} into the local registry"):
+            push(config, f"oci-archive:{archive.path}", name)
+
+
 def publish(config: Config, archive: Archive, name: Name, present: dict[str, dict[str, str]]) -> None:
     """Push an archive into the local registry unless it is there, and pull it onto each node that lacks it.
 
@@ -21,9 +28,7 @@ def publish(config: Config, archive: Archive, name: Name, present: dict[str, dic
         name: its name.
         present: the images of each node by name, see `node_digests`.
     """
-    if registry_digest(config, name) != archive.digest:
-        with step(f"push {name} into the local registry"):
-            push(config, f"oci-archive:{archive.path}", name)
+    register(config, archive, name)
     lacking = [node for node in config.nodes if present[node.name].get(str(name)) != archive.digest]
     if lacking:
         with step(f"pull {name} onto {', '.join(node.name for node in lacking)}"):

@@ -14,7 +14,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.images.apt import Apt
 from tests.cluster.images.build import Builder
 from tests.cluster.images.oci import File
-from tests.cluster.images.recipes import Rootfs
+from tests.cluster.images.recipe import Rootfs
 from tests.cluster.locks import locked
 from tests.cluster.progress import step
 from tests.cluster.shell import run
@@ -32,17 +32,17 @@ SYSTEM = Rootfs(
 )  # fmt: skip
 FILES = Path(__file__).with_name("files")
 UNITS = "/etc/systemd/system"
-# Debian's containerd would start with a configuration of its own; the others only cost time.
+COMMANDS = "/etc/cijob"  # where each daemon's command is
+DAEMONS = ("kubelet", "kube-proxy")
+# They only cost time, and under emulation much of it.
 UNWANTED = (
-    "containerd.service", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer",
-    "e2scrub_all.timer", "e2scrub_reap.service", "getty@tty1.service", "serial-getty@ttyS0.service",
-    "systemd-networkd-wait-online.service", "systemd-timesyncd.service",
+    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "fstrim.timer", "e2scrub_all.timer",
+    "e2scrub_reap.service", "getty@tty1.service", "serial-getty@ttyS0.service", "ldconfig.service",
+    "modprobe@efi_pstore.service", "systemd-hwdb-update.service", "systemd-journal-catalog-update.service",
+    "systemd-networkd-wait-online.service", "systemd-pstore.service", "systemd-update-done.service",
 )  # fmt: skip
-# Asked for by Pods and by daemons in Pods, which cannot load modules themselves.
-MODULES = (
-    "br_netfilter", "bridge", "ip_tables", "iptable_filter", "iptable_nat", "nf_conntrack", "nf_tables", "nft_compat",
-    "overlay", "veth", "xt_MASQUERADE", "xt_addrtype", "xt_comment", "xt_conntrack",
-)  # fmt: skip
+# What is asked for later is loaded then, but for these: nobody asks for them by name.
+MODULES = ("br_netfilter", "nf_conntrack", "overlay")
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,37 @@ class Disk:
 
 
 def static_files() -> tuple[File, ...]:
-    """What the system has on top of Debian's packages: it unpacks the second disk, then starts the node."""
+    """What the system has on top of Debian's packages: it unpacks the second disk, then starts the node's daemons."""
+    wanted = {
+        "sysinit.target": {"cijob-unpack.service": f"{UNITS}/cijob-unpack.service"},
+        "multi-user.target": {
+            "systemd-networkd.service": "/usr/lib/systemd/system/systemd-networkd.service",
+            **{f"cijob@{daemon}.service": f"{UNITS}/cijob@.service" for daemon in DAEMONS},
+        },
+    }
+    texts = {
+        "/etc/modules-load.d/cijob.conf": "\n".join([*MODULES, ""]),
+        "/etc/sysctl.d/cijob.conf": "net.ipv4.ip_forward = 1\n",
+        "/etc/fstab": "",
+    }
     return (
         *(File(f"{UNITS}/{unit}", target="/dev/null") for unit in UNWANTED),
-        File(f"{UNITS}/cijob-unpack.service", (FILES / "cijob-unpack.service").read_bytes(), mode=0o644),
-        File(f"{UNITS}/sysinit.target.wants/cijob-unpack.service", target="../cijob-unpack.service"),
-        File(f"{UNITS}/cijob-node.target", (FILES / "cijob-node.target").read_bytes(), mode=0o644),
-        File(f"{UNITS}/multi-user.target.wants/systemd-networkd.service",
-             target="/usr/lib/systemd/system/systemd-networkd.service"),
-        File("/etc/modules-load.d/cijob.conf", "\n".join([*MODULES, ""]).encode(), mode=0o644),
-        File("/etc/sysctl.d/cijob.conf", b"net.ipv4.ip_forward = 1\n", mode=0o644),
-        File("/etc/fstab", b"", mode=0o644),
-    )  # fmt: skip
+        *(File(f"{UNITS}/{path.name}", path.read_bytes(), mode=0o644) for path in sorted(FILES.iterdir())),
+        *(
+            File(f"{UNITS}/{target}.wants/{unit}", target=path)
+            for target, units in wanted.items()
+            for unit, path in units.items()
+        ),
+        *(File(path, text.encode(), mode=0o644) for path, text in texts.items()),
+    )
 
 
 class Disks:
     """Makes the disk in a cache folder."""
 
-    def __init__(self, cache: Path, apt: Apt) -> None:
+    def __init__(self, cache: Path, apt: Apt, program: Path) -> None:
         self.folder = cache / "vm"
+        self.program = program  # all of Kubernetes: its path changes with its content
         self.builder = Builder(cache, apt)
         self.apt = apt
 
@@ -105,9 +117,9 @@ class Disks:
 
     def key(self) -> str:
         """Changes with anything that goes into the disk."""
-        recipe = [FORMAT, SIZE, asdict(SYSTEM), asdict(self.apt), [asdict(file) for file in static_files()]]
-        content = json.dumps(recipe, sort_keys=True, default=lambda content: content.decode())
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        recipe = [FORMAT, SIZE, asdict(SYSTEM), asdict(self.apt), str(self.program)]
+        content = json.dumps(recipe, sort_keys=True)
+        return hashlib.sha256(f"{content}{static_files()}".encode()).hexdigest()[:16]
 
     def make(self, final: Path) -> None:
         """Make the disk; it appears whole or not at all, and in place of those of earlier recipes."""
@@ -126,6 +138,8 @@ class Disks:
         self.builder.mmdebstrap(SYSTEM, system)
         for file in static_files():
             place(system, file)
+        below(system, self.program).parent.mkdir(parents=True)
+        shutil.copy2(self.program, below(system, self.program))
         shutil.copy(newest(system, "vmlinuz-*"), disk.kernel)
         shutil.copy(newest(system, "initrd.img-*"), disk.initrd)
         # nothing of the file system's own is written to where the file has a hole: that reads as zeros anyway
@@ -135,7 +149,7 @@ class Disks:
 
 def place(system: Path, file: File) -> None:
     """Put one file below a folder that will be the root of a system."""
-    path = system / file.path.lstrip("/")
+    path = below(system, file.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     if file.content is None:
@@ -143,6 +157,11 @@ def place(system: Path, file: File) -> None:
     else:
         path.write_bytes(file.content)
         path.chmod(file.mode)
+
+
+def below(system: Path, path: Path | str) -> Path:
+    """Where a file of the system lies now."""
+    return system / str(path).lstrip("/")
 
 
 def newest(system: Path, pattern: str) -> Path:

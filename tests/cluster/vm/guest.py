@@ -14,7 +14,7 @@ from tests.cluster.config import Config, NodeConfig
 from tests.cluster.images.oci import File
 from tests.cluster.pki import Pki
 from tests.cluster.processes import Daemon
-from tests.cluster.vm.disk import UNITS
+from tests.cluster.vm.disk import COMMANDS, DAEMONS
 
 VERSION = "v2"
 TAINT = {"key": node.CGROUP_LABEL, "value": VERSION, "effect": "NoSchedule"}
@@ -34,19 +34,6 @@ IPv6AcceptRA=no
 [Link]
 MTUBytes={mtu}
 """
-UNIT = """\
-[Unit]
-After={after}
-[Service]
-ExecStart={command}
-Restart=always
-RestartSec=2
-KillMode=process
-Delegate=yes
-TasksMax=infinity
-LimitNOFILE=1048576
-OOMScoreAdjust=-999
-"""
 
 
 def kubelet_config(config: Config, item: NodeConfig, pki: Pki) -> dict[str, object]:
@@ -62,40 +49,19 @@ def network_file(config: Config, item: NodeConfig) -> str:
     )
 
 
-def daemons(item: NodeConfig, kubelet: Daemon, proxy: Daemon) -> list[File]:
-    """The node's daemons as services of systemd, started with its target."""
-    containerd = node.containerd(item)
-    services = [
-        ("cijob-containerd", "network.target", containerd),
-        ("cijob-kubelet", "cijob-containerd.service", kubelet),
-        ("cijob-kube-proxy", "network.target", proxy),
-    ]
+def commands(kubelet: Daemon, proxy: Daemon) -> list[File]:
+    """The commands of the node's daemons, as systemd reads them: words between blanks."""
+    argvs = dict(zip(DAEMONS, (kubelet.argv, proxy.argv), strict=True))
     return [
-        file
-        for name, after, daemon in services
-        for file in (
-            File(f"{UNITS}/{name}.service", unit(daemon.argv, after).encode(), mode=PUBLIC),
-            File(f"{UNITS}/cijob-node.target.wants/{name}.service", target=f"../{name}.service"),
-        )
+        File(f"{COMMANDS}/{name}", f"COMMAND={' '.join(argv)}\n".encode(), mode=PUBLIC) for name, argv in argvs.items()
     ]
-
-
-def unit(argv: tuple[str, ...], after: str) -> str:
-    """A service of systemd for a command."""
-    return UNIT.format(after=after, command=" ".join(quoted(word) for word in argv))
-
-
-def quoted(word: str) -> str:
-    """A word of a command in a unit file."""
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"'
 
 
 def configuration(config: Config, item: NodeConfig, pki: Pki) -> list[File]:
     """Everything that the daemons read, apart from keys and certificates."""
     resolver = f"nameserver {config.host}\n"
     texts = {
-        item.folder / "containerd.toml": node.containerd_config(config, item, own_kernel=True),
+        Path("/etc/containerd/config.toml"): node.containerd_config(config, item, own_kernel=True),
         item.folder / "cni" / "10-pods.conflist": json.dumps(node.cni_config(item)),
         item.folder / "kubelet.json": json.dumps(kubelet_config(config, item, pki)),
         item.folder / "proxy.json": json.dumps(node.proxy_config(config, item)),
@@ -103,8 +69,8 @@ def configuration(config: Config, item: NodeConfig, pki: Pki) -> list[File]:
         Path("/etc/resolv.conf"): resolver,
         Path("/etc/systemd/network/10-eth0.network"): network_file(config, item),
     }
-    folders = [File(str(item.folder / "manifests")), File(str(item.keep))]
-    return [*folders, *(File(str(path), text.encode(), mode=PUBLIC) for path, text in texts.items())]
+    manifests = File(str(item.folder / "manifests"))
+    return [manifests, *(File(str(path), text.encode(), mode=PUBLIC) for path, text in texts.items())]
 
 
 def credentials(config: Config, item: NodeConfig, pki: Pki) -> list[File]:
@@ -121,15 +87,14 @@ def credentials(config: Config, item: NodeConfig, pki: Pki) -> list[File]:
     ]
 
 
-def pack(files: list[File], program: Path, folder: Path) -> Path:
+def pack(files: list[File], folder: Path) -> Path:
     """Write the archive into a folder, named by its content, in place of earlier ones; an archive is a disk as it is.
 
     Args:
         files: what goes into it.
-        program: one more file, too large to be read at once; its path changes with its content.
         folder: where to write.
     """
-    digest = hashlib.sha256(repr([program, files]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(repr(files).encode()).hexdigest()[:16]
     path = folder / f"config-{digest}.tar"
     if path.exists():
         return path
@@ -141,7 +106,6 @@ def pack(files: list[File], program: Path, folder: Path) -> Path:
     with tarfile.open(new, "w") as archive:
         for file in files:
             archive.addfile(entry(file), io.BytesIO(file.content or b""))
-        archive.add(program, str(program))
     new.rename(path)
     return path
 

@@ -46,14 +46,14 @@ def _version_2(dind: Container, limit: str) -> Path:
 @pytest.mark.parametrize("userland", ["util-linux", "busybox"])
 def test_cgroup_v2_hands_down_its_controllers_and_leaves_the_daemon_its_share(dind: Container, userland: str) -> None:
     if dind.shell == "busybox" and userland == "util-linux":
-        userland = "busybox"  # its shell prefers its own unshare to our fake
+        pytest.skip("BusyBox's shell prefers its own unshare to our fake")
     own = _version_2(dind, str(512 * MIB))
     # Fakes: a namespace needs a real cgroup file system.
     program(dind.bin, "unshare", f"#!/bin/sh\nexit {int(userland == 'busybox')}\n")
     program(dind.bin, "nsenter", '#!/bin/sh\necho "enter $1"; shift; exec "$@"\n')
     argv, lines = run(dind)
     assert (own / "init/cgroup.procs").read_text() == "7\n"  # a plain file keeps the last one written
-    assert (own / "cgroup.subtree_control").read_text() == "+cpu +memory +pids\n"
+    assert (own / "cgroup.subtree_control").read_text().split() == ["+cpu", "+memory", "+pids"]
     assert (own / "docker/memory.max").read_text() == f"{384 * MIB}\n"
     assert not (dind.root / "cgroup/docker").exists()
     parents = [flag for flag in argv if "cgroup-parent" in flag]
@@ -72,15 +72,37 @@ def test_cgroup_v2_stays_below_a_limit_of_a_group_above(dind: Container, above: 
     assert (own / "docker/memory.max").read_text() == f"{172 * MIB}\n"
 
 
+def test_the_images_entry_point_makes_no_namespace_where_the_container_has_one_already(dind: Container) -> None:
+    _version_2(dind, "max")
+    (dind.root / "groups").write_text("0::/\n")
+    program(dind.bin, "dockerd-entrypoint.sh", '#!/bin/sh\nunshare --cgroup true && echo made one; exec "$@"\n')
+    program(dind.bin, "unshare", "#!/bin/sh\n")
+    if dind.shell == "busybox":
+        pytest.skip("BusyBox's shell prefers its own unshare to our fake")
+    _, lines = run(dind)
+    assert "made one" not in lines
+
+
+def test_cgroup_v2_lets_size_choose_the_victim(dind: Container) -> None:
+    own = _version_2(dind, "max")
+    (own / "memory.oom.group").write_text("1\n")
+    run(dind)
+    assert (own / "memory.oom.group").read_text() == "0\n"
+
+
 def test_cgroup_v2_without_a_limit_sets_none(dind: Container) -> None:
     own = _version_2(dind, "max")
     run(dind)
     assert not (own / "docker/memory.max").exists()
 
 
-def test_controllers_that_cannot_be_handed_down_are_told(dind: Container) -> None:
+@pytest.mark.parametrize("how", ["opened", "written"])
+def test_controllers_that_cannot_be_handed_down_are_told(dind: Container, how: str) -> None:
     own = _version_2(dind, "max")
-    (own / "cgroup.subtree_control").mkdir()  # nothing can be written there
+    if how == "opened":
+        (own / "cgroup.subtree_control").mkdir()
+    else:
+        (own / "cgroup.subtree_control").symlink_to("/dev/full")
     _, lines = run(dind)
     assert "cijob: cannot hand the cgroup controllers down: limits of inner containers may not hold" in lines
 
@@ -121,10 +143,31 @@ def test_a_new_container_gets_the_sidecars_cpu_limit(runc: Container, verb: str)
     assert (group / "cpu.cfs_period_us").read_text() == "100000\n"
 
 
-@pytest.mark.parametrize("path", ["/elsewhere/abc", "/docker/../../abc", "docker:abc"])
-def test_a_group_outside_of_dockers_own_is_left_alone(runc: Container, path: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "held"),
+    [
+        ("/elsewhere/abc", "/docker/elsewhere/abc"),
+        ("elsewhere/abc", "/docker/elsewhere/abc"),
+        ("/docker-buildx/abc", "/docker/docker-buildx/abc"),
+        ("/a+b/abc", "/docker/other/abc"),
+        ("/docker/../../abc", "/docker/other/abc"),
+        ("/do|cker/a&bc", "/docker/other/a_bc"),
+    ],
+)
+def test_a_container_that_asks_for_another_parent_is_held_below_ours(runc: Container, asked: str, held: str) -> None:
     run(runc)
-    assert _runc(runc, {"linux": {"cgroupsPath": path}}, "create").startswith("real")
+    spec = {"process": {"env": ['A="cgroupsPath":"/x"']}, "linux": {"cgroupsPath": asked}}
+    assert _runc(runc, spec, "create").startswith("real")
+    found = json.loads((runc.root / "bundle/config.json").read_text())
+    assert found == {**spec, "linux": {"cgroupsPath": held}}
+    assert (runc.root / f"cgroup/cpu{held}/cpu.cfs_quota_us").read_text() == "50000\n"
+
+
+def test_a_path_in_systemds_form_is_runcs_own_affair(runc: Container) -> None:
+    run(runc)
+    spec = {"linux": {"cgroupsPath": "system.slice:docker:abc"}}
+    assert _runc(runc, spec, "create").startswith("real")
+    assert json.loads((runc.root / "bundle/config.json").read_text()) == spec
     assert list((runc.root / "cgroup/cpu").rglob("abc")) == []
 
 
@@ -134,16 +177,17 @@ def test_other_commands_of_runc_make_no_group(runc: Container) -> None:
     assert not (runc.root / "cgroup/cpu/docker").exists()
 
 
-def test_without_a_cpu_limit_nothing_stands_before_runc(runc: Container) -> None:
+def test_without_a_cpu_limit_none_is_set(runc: Container) -> None:
     (runc.root / "cgroup/cpu/cpu.cfs_quota_us").write_text("-1\n")
     run(runc)
-    assert not (runc.root / "state/bin/runc").exists()
+    assert _runc(runc, _SPEC, "create").startswith("real")
+    assert not (runc.root / "cgroup/cpu/docker").exists()
 
 
 @pytest.mark.parametrize("namespace", [True, False], ids=["a namespace", "--cgroup-parent"])
 def test_on_cgroup_v2_too(runc: Container, namespace: bool) -> None:
-    if runc.shell == "busybox":
-        namespace = False  # its shell prefers its own unshare to our fake
+    if runc.shell == "busybox" and namespace:
+        pytest.skip("BusyBox's shell prefers its own unshare to our fake")
     own = _version_2(runc, "max")
     (own / "cpu.max").write_text("150000 100000\n")
     # Fakes: a namespace needs a real cgroup file system; here it shows the group at the place of the node's root.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.launcher.daemon import MIB, run
-from tests.unit.launcher.userland import Container, program
+from tests.unit.launcher.userland import Container, needed, program
 
 
 def test_tcp_is_on_the_loopback_address_only(dind: Container) -> None:
@@ -44,10 +44,21 @@ def test_mtu_is_the_settings_or_that_of_the_default_route(dind: Container, setti
     assert f"--default-network-opt=bridge=com.docker.network.driver.mtu={mtu}" in argv
 
 
+def test_an_mtu_of_the_route_comes_before_the_interfaces(dind: Container) -> None:
+    if dind.shell == "busybox":
+        pytest.skip("BusyBox's shell prefers its own ip to our fake")
+    program(dind.bin, "ip", "#!/bin/sh\necho 'default via 10.0.0.1 dev eth0 mtu 1350'\n")
+    argv, _ = run(dind)
+    assert "--mtu=1350" in argv
+
+
 def test_without_a_default_route_docker_chooses_the_mtu(dind: Container) -> None:
     (dind.root / "routes").write_text("Iface\tDestination\tGateway\n")
     argv, _ = run(dind)
     assert not [flag for flag in argv if "mtu" in flag]
+
+
+LISTS = ("--registry-mirror", "--insecure-registry", "--default-address-pool")
 
 
 def test_lists_become_a_flag_for_each_word(dind: Container) -> None:
@@ -57,7 +68,7 @@ def test_lists_become_a_flag_for_each_word(dind: Container) -> None:
         "CIJOB_ADDRESS_POOLS": "base=172.30.0.0/16,size=24 base=10.9.0.0/16,size=26",
     }
     argv, _ = run(dind)
-    assert argv[-6:] == [
+    assert [flag for flag in argv if flag.split("=")[0] in LISTS] == [
         "--registry-mirror=http://a:5000",
         "--registry-mirror=https://b",
         "--insecure-registry=a:5000",
@@ -92,7 +103,7 @@ def test_the_mark_comes_with_the_first_answer_and_goes_with_the_daemon(dind: Con
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (dind.daemon / "docker.sock", dind.root / "system.sock")]
         running.signal(signal.SIGTERM)
         ended = running.end()
-    assert f"--host unix://{dind.daemon}/docker.sock version" in asked.read_text().splitlines()
+    assert f"--host unix://{dind.daemon}/docker.sock ps --quiet" in asked.read_text().splitlines()
     assert len(instance.split()) == 1
     assert instance != "of the daemon before\n"
     assert modes == [0o666, 0o666]
@@ -147,6 +158,36 @@ def test_a_daemon_that_is_stopped_as_it_comes_back_had_been_ready(dind: Containe
     assert ended.message["ready"] is True
 
 
+def test_sigterm_before_dockerd_is_started_starts_none(dind: Container) -> None:
+    program(
+        dind.bin,
+        "iptables",
+        '#!/bin/sh\n: >"$CIJOB_ROOT/checking"; until [ -e "$CIJOB_ROOT/go" ]; do sleep 0.05; done\n',
+    )
+    with dind.start("dind.sh") as running:
+        running.wait_until((dind.root / "checking").exists)
+        running.signal(signal.SIGTERM)
+        (dind.root / "go").touch()
+        ended = running.end()
+    assert ended.lines == ["cijob: stopped before dockerd was started"]
+    assert not (dind.root / "argv").exists()
+
+
+def test_a_daemon_that_hangs_does_not_hold_up_its_own_end(dind: Container) -> None:
+    if dind.shell == "busybox":
+        pytest.skip("BusyBox's shell prefers its own timeout to our fake")
+    dind.env["CIJOB_DIAGNOSE"] = "End"
+    program(dind.bin, "timeout", f'#!/bin/sh\n[ $1 = 3 ] && shift && exec {needed("timeout")} 0.1 "$@"\n')
+    with dind.start("dind.sh") as running:
+        running.wait_until((dind.daemon / "ready").exists)
+        program(dind.bin, "docker", "#!/bin/sh\nexec sleep 600\n")
+        running.signal(signal.SIGTERM)
+        ended = running.end()
+    assert "dockerd got SIGTERM" in ended.lines
+    assert ended.message is not None
+    assert ended.message["oomKilled"] is None
+
+
 def test_sigterm_before_the_first_answer_ends_the_daemon(dind: Container) -> None:
     (dind.root / "answer").unlink()
     with dind.start("dind.sh") as running:
@@ -182,9 +223,13 @@ def test_an_image_that_is_no_docker_image_is_told_so(dind: Container, missing: s
             ["172.17.0.0/16,size=24", "172.18.0.0/15,size=24", "172.20.0.0/14,size=24"],
         ),
         ({"CIJOB_POD_IP": "172.31.9.9", "CIJOB_HOST_IP": "192.168.1.7"}, ["198.18.0.0/15,size=24"]),
+        (
+            {"CIJOB_POD_IP": "172.31.9.9", "CIJOB_HOST_IP": "192.168.1.7", "KUBERNETES_SERVICE_HOST": "198.19.0.1"},
+            [],
+        ),
         ({"CIJOB_HOST_IP": "172.32.0.1"}, []),
     ],
-    ids=["none near", "services in 172", "nodes in 192.168", "both", "beyond 172.16/12"],
+    ids=["none near", "services in 172", "nodes in 192.168", "both", "all", "beyond 172.16/12"],
 )
 def test_networks_of_docker_stay_clear_of_the_addresses_that_the_pod_knows(
     dind: Container, known: dict[str, str], pools: list[str]
@@ -214,6 +259,15 @@ def test_iptables_that_work_only_in_the_older_flavour_are_used(dind: Container) 
     assert "older" in lines
 
 
+def test_a_module_that_iptables_needs_is_loaded_first(dind: Container) -> None:
+    if dind.shell == "busybox":
+        pytest.skip("BusyBox's shell prefers its own modprobe to our fake")
+    program(dind.bin, "iptables", '#!/bin/sh\n[ -e "$CIJOB_ROOT/loaded" ]\n')
+    program(dind.bin, "modprobe", '#!/bin/sh\n[ "$1" != nf_tables ] || : >"$CIJOB_ROOT/loaded"\n')
+    run(dind)
+    assert (dind.root / "loaded").exists()
+
+
 def test_iptables_that_work_in_no_flavour_are_one_line(dind: Container) -> None:
     program(dind.bin, "iptables", "#!/bin/sh\necho 'Could not \"fetch\"\n rule set' >&2; exit 3\n")
     with dind.start("dind.sh") as running:
@@ -224,6 +278,22 @@ def test_iptables_that_work_in_no_flavour_are_one_line(dind: Container) -> None:
     assert "rule set" in ended.lines[0]
     assert ended.message is not None
     assert ended.message["message"] == ended.lines[0].removeprefix("cijob: ")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "rules"),
+    [
+        ("", False),
+        ("fe8000000000000000fc00fffe000001 04 40 20 80 eth0\n00000000000000000000000000000001 01 80 10 80 lo\n", False),
+        ("fd000000000000000000000000000002 04 40 00 82     eth0\n", True),
+    ],
+    ids=["no IPv6", "link-local and loopback", "an address of the Pod's"],
+)
+def test_rules_for_ipv6_are_made_where_the_pod_has_it(dind: Container, addresses: str, *, rules: bool) -> None:
+    (dind.root / "ipv6").write_text(addresses)
+    dind.env["CIJOB_IPV6"] = str(dind.root / "ipv6")
+    argv, _ = run(dind)
+    assert ("--ip6tables=false" not in argv) is rules
 
 
 # --- diagnosis
@@ -267,15 +337,17 @@ def test_the_limit_of_a_container_that_is_gone_is_not_known(dind: Container) -> 
 def test_nothing_killed_and_a_disk_with_room_are_no_trouble(dind: Container) -> None:
     (dind.root / "events").write_text("")
     program(dind.bin, "df", "#!/bin/sh\necho Head\necho 'disk 1048576 1 1048575 1% /'\n")
-    if dind.shell != "busybox":  # its shell prefers its own df to our fake
-        assert _answer(dind) == {"oomKilled": None, "disk": None}
+    if dind.shell == "busybox":
+        pytest.skip("BusyBox's shell prefers its own df to our fake")
+    assert _answer(dind) == {"oomKilled": None, "disk": None}
 
 
 def test_a_full_disk_is_told_with_its_size(dind: Container) -> None:
     (dind.root / "events").write_text("")
     program(dind.bin, "df", "#!/bin/sh\necho Head\necho 'disk 1048576 1047552 1024 100% /'\n")
-    if dind.shell != "busybox":
-        assert _answer(dind)["disk"] == {"size": 1024 * MIB, "free": MIB}
+    if dind.shell == "busybox":
+        pytest.skip("BusyBox's shell prefers its own df to our fake")
+    assert _answer(dind)["disk"] == {"size": 1024 * MIB, "free": MIB}
 
 
 def test_without_a_launcher_to_ask_the_daemons_own_report_tells(dind: Container) -> None:

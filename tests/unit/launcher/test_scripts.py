@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,3 +78,15 @@ def test_an_entry_cannot_spill_into_the_next(job: Container) -> None:
 )
 def test_the_title_is_the_first_line_as_it_is(job: Container, entry: str, title: str) -> None:
     assert job.run(entry).lines[0] == title
+
+
+def test_builders_are_told_of_mirrors_and_of_registries_without_tls() -> None:
+    text = scripts.buildkit_file(["http://10.0.0.1:5000", "https://mirror.example/hub/"], ["10.0.0.1:5000", "plain:80"])
+    assert tomllib.loads(text) == {
+        "registry": {
+            "docker.io": {"mirrors": ["10.0.0.1:5000", "mirror.example/hub"]},
+            "10.0.0.1:5000": {"http": True, "insecure": True},
+            "plain:80": {"http": True, "insecure": True},
+        }
+    }
+    assert scripts.buildkit_file([], []) == ""

@@ -30,6 +30,7 @@ _TOOLS = (
     "df",
     "env",
     "grep",
+    "head",
     "ln",
     "mkdir",
     "mkfifo",

@@ -1,0 +1,3 @@
+module cijob.dev/tests/cpus
+
+go 1.25

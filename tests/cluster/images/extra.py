@@ -1,0 +1,34 @@
+"""Stand-in images that only tests need: `up` leaves them alone, `python3 tests/cluster stand-ins` provides them."""
+
+from collections.abc import Iterable
+
+from tests.cluster.errors import ClusterError
+from tests.cluster.images import daemons, programs
+
+#: Images of the sidecar, by name: nodes need them.
+DAEMONS = {
+    "docker:29-dind-bare": daemons.bare,
+    "docker:29-dind-busybox": daemons.busybox,
+    "docker:29-dind-legacy": daemons.legacy,
+    "docker:29-dind-no-iptables": daemons.no_iptables,
+    "docker:29-dind-snapshotter": daemons.snapshotter,
+    "docker:29-dind-unshares": daemons.unshares,
+}
+#: Images of inner containers, by name: only the registry needs them.
+PROGRAMS = {
+    "cijob-dev/cpus:1": programs.cpus,
+    "cijob-dev/java:1": programs.java,
+    "cijob-dev/systemd:1": programs.systemd,
+    "moby/buildkit:buildx-stable-1": programs.buildkit,
+}
+NAMES = (*DAEMONS, *PROGRAMS)
+
+
+def check(names: Iterable[str]) -> None:
+    """Refuse names that are none of these images.
+
+    Raises:
+        ClusterError: there is no such image.
+    """
+    if unknown := sorted(set(names) - set(NAMES)):
+        raise ClusterError(f"there is no stand-in image {', '.join(unknown)}", f"There are: {', '.join(NAMES)}.")
