@@ -1,6 +1,6 @@
 # Every target sets up what it needs; nothing has to be prepared but make itself (scripts/bootstrap installs even that).
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit chart-test integration e2e test-cgroup2 lifecycle faults faults-quick bench cluster-up cluster-down crds image install lock clean
+.PHONY: help demo test lint format unit chart-test integration e2e test-nodes test-cgroup2 lifecycle faults faults-quick bench cluster-up cluster-down crds image install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ integration: cluster-up ## Tests against a real API server, without the operator
 e2e: install ## Tests of everything together, on the development cluster
 	@python3 tests/cluster stand-ins
 	@scripts/run pytest tests/e2e
+
+test-nodes: ## Tests of what befalls Pods on their nodes: drains, lost nodes, full disks; a second node joins the cluster
+	@scripts/bootstrap
+	@python3 tests/cluster up --nodes 2
+	@$(MAKE) --no-print-directory install
+	@scripts/run pytest tests/e2e/test_nodes.py
 
 test-cgroup2: ## Tests on a node with cgroup v2: a virtual machine that joins the development cluster, slow
 	@scripts/bootstrap

@@ -60,7 +60,8 @@ def jobs(cluster: Cluster, namespace: str) -> Jobs:
 
 @pytest.fixture(scope="module")
 def pods(cluster: Cluster, namespace: str) -> Pods:
-    """Pods as the operator builds them, without the operator, in a namespace of the module's own."""
+    """Pods as the operator builds them, without the operator, in a namespace of the module's own, all on one node."""
     mirror = cluster.registry_mirror
     settings = Settings(registry_mirrors=(mirror,), insecure_registries=(mirror.removeprefix("http://"),))
-    return Pods(cluster, namespace, settings)
+    first = cluster.get("nodes")["items"][0]["metadata"]["name"]
+    return Pods(cluster, namespace, settings, {"nodeSelector": {"kubernetes.io/hostname": first}})

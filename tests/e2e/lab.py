@@ -71,10 +71,13 @@ class Job:
         return self.wait_for_phase("Succeeded", "Failed", "Cancelled", seconds=seconds)
 
     def pod(self) -> Object:
-        """Its Pod; an empty map if there is none."""
+        """The Pod of its newest attempt that has one; an empty map if there is none."""
+        return dict(max(self.pods(), key=lambda pod: int(pod["metadata"]["labels"]["cijob.dev/attempt"]), default={}))
+
+    def pods(self) -> list[Object]:
+        """The Pods of all its attempts."""
         found = self.cluster.get("pods", f"--namespace={self.namespace}", f"--selector=cijob.dev/job={self.name}")
-        items = found.get("items", [])
-        return dict(items[0]) if items else {}
+        return list(found.get("items", []))
 
     def log(self, container: str = "job") -> str:
         """The whole log of a container."""

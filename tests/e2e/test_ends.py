@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 UNIX = {"endpoint": "Unix"}
 CLIENT = "docker:29-cli"
+#: Failures of the infrastructure are verdicts too.
+ONCE = {"infraLimit": 0}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,6 +76,7 @@ def test_the_timeout_holds_with_the_operator_stopped(cluster: Cluster, jobs: Job
     job = jobs.start("timeout", docker=UNIX, timeout="12s", script=["echo started", "sleep 600"])
     job.wait_for_phase("Running")
     scale = ("scale", "deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
+    replicas = cluster.get("deployment", "cijob", f"--namespace={OPERATOR_NAMESPACE}")["spec"]["replicas"]
     cluster.run(*scale, "--replicas=0")
     try:
         wait_for(
@@ -81,7 +84,7 @@ def test_the_timeout_holds_with_the_operator_stopped(cluster: Cluster, jobs: Job
         )
         assert job.status()["phase"] == "Running"
     finally:
-        cluster.run(*scale, "--replicas=1")
+        cluster.run(*scale, f"--replicas={replicas}")
     assert_end(job, "Failed", "DeadlineExceeded", 143, "within its timeout.*12 s")
     assert "started" in job.log()
 
@@ -94,7 +97,8 @@ def test_a_job_out_of_memory(jobs: Jobs) -> None:
 
 
 def test_a_daemon_that_dies_ends_the_job_at_once(jobs: Jobs) -> None:
-    job = jobs.start("daemon", image=CLIENT, docker=UNIX, script=["docker version", "echo started", "sleep 600"])
+    script = ["docker version", "echo started", "sleep 600"]
+    job = jobs.start("daemon", image=CLIENT, docker=UNIX, retry=ONCE, script=script)
     job.wait_for_log("\nstarted")
     job.execute("dind", "pkill", "-KILL", "-x", "dockerd")
     assert_end(job, "Failed", "DaemonLost", 143, "daemon died while the job ran")
@@ -104,7 +108,8 @@ def test_a_daemon_that_dies_ends_the_job_at_once(jobs: Jobs) -> None:
 def test_a_daemon_out_of_memory_is_told_from_one_that_fell(jobs: Jobs) -> None:
     limits = {"limits": {"memory": "256Mi"}}
     docker = {**UNIX, "resources": limits}
-    job = jobs.start("daemon-oom", image=CLIENT, docker=docker, script=["docker version", "echo started", "sleep 600"])
+    script = ["docker version", "echo started", "sleep 600"]
+    job = jobs.start("daemon-oom", image=CLIENT, docker=docker, retry=ONCE, script=script)
     job.wait_for_log("\nstarted")
     # Files in memory belong to nobody, so that dockerd is the largest process that the kernel can kill.
     fill = "mount -t tmpfs -o size=100% none /mnt; dd if=/dev/zero of=/mnt/full bs=1M count=400"
@@ -139,6 +144,7 @@ def test_a_daemon_that_never_answers_is_not_the_scripts_fault(jobs: Jobs) -> Non
         "never",
         image=CLIENT,
         docker={"resources": {"limits": {"memory": "8Mi"}, "requests": {"memory": "8Mi"}}, "startTimeout": "20s"},
+        retry=ONCE,
         script=["true"],
     )
     status = job.end()
@@ -157,7 +163,7 @@ def test_an_image_name_that_is_none(jobs: Jobs) -> None:
 
 
 def test_a_pod_deleted_by_hand(cluster: Cluster, jobs: Jobs) -> None:
-    job = jobs.start("deleted", docker={"enabled": False}, script=["echo started", "sleep 600"])
+    job = jobs.start("deleted", docker={"enabled": False}, retry=ONCE, script=["echo started", "sleep 600"])
     job.wait_for_log("\nstarted")
     uid = job.pod()["metadata"]["uid"]
     cluster.run("delete", "pod", job.pod()["metadata"]["name"], f"--namespace={jobs.namespace}", "--wait=false")
@@ -182,6 +188,7 @@ def test_a_namespace_that_forbids_privileged_pods(cluster: Cluster, jobs: Jobs) 
 
 def test_a_pod_of_somebody_else_under_the_name(cluster: Cluster, jobs: Jobs) -> None:
     scale = ("scale", "deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
+    replicas = cluster.get("deployment", "cijob", f"--namespace={OPERATOR_NAMESPACE}")["spec"]["replicas"]
     cluster.run(*scale, "--replicas=0")
     cluster.run(
         "wait",
@@ -202,7 +209,7 @@ def test_a_pod_of_somebody_else_under_the_name(cluster: Cluster, jobs: Jobs) -> 
             "run", name, f"--namespace={jobs.namespace}", "--image=busybox:stable", "--command", "--", "sleep", "600"
         )
     finally:
-        cluster.run(*scale, "--replicas=1")
+        cluster.run(*scale, f"--replicas={replicas}")
     assert_end(job, "Failed", "PodNameConflict", None, "not of this CiJob")
     cluster.run("delete", "pod", name, f"--namespace={jobs.namespace}", "--wait=false")
 

@@ -1,0 +1,248 @@
+"""What befalls a job's Pod on its node, caused on a real second node: the verdict, and the attempt that follows elsewhere.
+
+`make test-nodes` brings the second node up; without one these tests are skipped. Not caused here is a graceful shutdown
+of the node (`NodeShutdown`): the kubelet learns of it from logind, which the embedded cluster's nodes do not run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.conftest import OPERATOR_NAMESPACE
+from tests.e2e.lab import ROOT, wait_for
+from tests.e2e.worker import Worker, second_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.lab import Cluster, Job, Jobs
+
+UNIX = {"endpoint": "Unix"}
+NONE = {"enabled": False}
+ONCE = {"infraLimit": 0}
+#: The first attempt hangs, the next ones succeed.
+SECOND_TIME_LUCKY = 'echo started; [ "$CIJOB_ATTEMPT" -gt 1 ] || sleep 3600'
+FOREVER = "echo started; sleep 3600"
+
+
+@pytest.fixture(scope="module")
+def second(cluster: Cluster) -> Worker:
+    """The node that trouble comes to."""
+    there = second_node(cluster)
+    if there is None:
+        pytest.skip("there is one node only: `make test-nodes` brings up two")
+    return there
+
+
+@pytest.fixture(autouse=True)
+def mended(second: Worker) -> Iterator[None]:
+    """Each test leaves the node as it was."""
+    second.mend()
+    yield
+    second.mend()
+
+
+@contextmanager
+def operator_with(cluster: Cluster, **values: object) -> Iterator[None]:
+    """The operator runs with other values of its chart for a while."""
+    helm = [cluster.helm, f"--kubeconfig={cluster.kubeconfig}", f"--namespace={OPERATOR_NAMESPACE}"]
+    changed = [f"--set={name}={value}" for name, value in values.items()]
+    chart = str(ROOT / "charts" / "cijob")
+    execute(*helm, "upgrade", "cijob", chart, "--reuse-values", "--force-conflicts", *changed, "--wait", "--timeout=3m")
+    try:
+        yield
+    finally:
+        execute(*helm, "rollback", "cijob", "--force-conflicts", "--wait", "--timeout=3m")
+
+
+def execute(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+
+
+def assert_end(job: Job, reason: str, exit_code: int | None, message: str) -> None:
+    """The job has failed for that, and is not tried again."""
+    status = job.end()
+    assert (status["phase"], status["reason"], status.get("exitCode")) == ("Failed", reason, exit_code), status
+    assert re.search(message, status["message"]), status["message"]
+    assert (status["attempt"], "retries" in status, len(status["attempts"])) == (1, False, 1), status
+
+
+def assert_moved(job: Job, node: Worker, reason: str, exit_code: int | None, message: str) -> None:
+    """The first attempt ended for that, the second one runs to its end elsewhere."""
+    between = job.wait_for_phase("Pending", "Failed")
+    assert (between["reason"], between["attempt"]) == (reason, 2), between
+    assert re.search(f"{message}.* Attempt 2 starts at", between["message"]), between["message"]
+    status = job.end()
+    assert (status["phase"], status["exitCode"], status["attempt"]) == ("Succeeded", 0, 2), status
+    assert status["retries"] == {"user": 0, "infra": 1}, status
+    first, last = status["attempts"]
+    assert (first["nodeName"], first["reason"], first.get("exitCode")) == (node.name, reason, exit_code), first
+    assert (last["reason"], last["exitCode"]) == ("Completed", 0), last
+    assert last["nodeName"] not in {None, node.name}, last
+
+
+def only_the_second_pod_is_left(job: Job) -> None:
+    """The first attempt's Pod is gone."""
+
+    def left() -> list[str]:
+        return [str(pod["metadata"]["uid"]) for pod in job.pods()]
+
+    wanted = [job.status()["podUID"]]
+    wait_for(lambda: left() == wanted or None, 90, lambda: f"{left()} to be {wanted}")
+
+
+def evict(job: Job) -> None:
+    """Ask for the eviction of its Pod, as a drain or an autoscaler does."""
+    name = job.pod()["metadata"]["name"]
+    asked = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": job.namespace}}
+    path = f"/api/v1/namespaces/{job.namespace}/pods/{name}/eviction"
+    job.cluster.run("create", f"--raw={path}", "--filename=-", stdin=json.dumps(asked))
+
+
+def delete_pod(job: Job, *options: str) -> None:
+    """Delete its Pod by hand."""
+    name = job.pod()["metadata"]["name"]
+    job.cluster.run("delete", "pod", name, f"--namespace={job.namespace}", "--wait=false", *options)
+
+
+def test_a_drained_node_costs_an_attempt_and_no_more(cluster: Cluster, jobs: Jobs, second: Worker) -> None:
+    job = second.start(jobs, "drain", docker=UNIX, script=[SECOND_TIME_LUCKY])
+    cluster.run("drain", second.name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s")
+    assert_moved(job, second, "Evicted", 143, "evicted from its node")
+    only_the_second_pod_is_left(job)
+
+
+def test_an_evicted_script_that_exits_with_0_did_not_succeed(jobs: Jobs, second: Worker) -> None:
+    script = "trap 'exit 0' TERM; echo started; while :; do sleep 0.1; done"
+    job = second.start(jobs, "evict", docker=NONE, retry=ONCE, script=[script])
+    evict(job)
+    assert_end(job, "Evicted", 0, "evicted from its node")
+
+
+def test_a_script_that_had_ended_before_the_eviction_has_its_own_verdict(jobs: Jobs, second: Worker) -> None:
+    job = second.start(jobs, "late", docker=UNIX, retry=ONCE, script=["echo started", "exit 3"])
+    evict(job)
+    assert_end(job, "ScriptFailed", 3, "exited with 3")
+
+
+def test_a_taint_that_no_job_tolerates(cluster: Cluster, jobs: Jobs, second: Worker) -> None:
+    job = second.start(jobs, "taint", docker=NONE, retry=ONCE, script=[FOREVER])
+    cluster.run("taint", "node", second.name, "e2e.example.com/broken=:NoExecute")
+    try:
+        assert_end(job, "NodeLost", 143, "node")
+    finally:
+        cluster.run("taint", "node", second.name, "e2e.example.com/broken-")
+
+
+def test_a_job_that_makes_room_for_a_pod_of_higher_priority(cluster: Cluster, jobs: Jobs, second: Worker) -> None:
+    cpu = f"{int(cores(second) * 700)}m"
+    requests = {"requests": {"cpu": cpu}}
+    job = second.start(jobs, "preempted", docker=NONE, resources=requests, script=[SECOND_TIME_LUCKY])
+    name = f"e2e-{uuid.uuid4().hex[:10]}"
+    cluster.create(
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": 1000,
+        }
+    )
+    container = {"name": "main", "image": "busybox:stable", "command": ["sleep", "3600"], "resources": requests}
+    spec = {
+        "priorityClassName": name,
+        "nodeSelector": {"kubernetes.io/hostname": second.name},
+        "terminationGracePeriodSeconds": 0,
+        "containers": [container],
+    }
+    metadata = {"name": "important", "namespace": jobs.namespace}
+    cluster.run("uncordon", second.name)
+    try:
+        cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        assert_moved(job, second, "Preempted", 143, "made room for one of higher priority")
+    finally:
+        cluster.run("delete", "pod", "important", f"--namespace={jobs.namespace}", "--wait=false")
+        cluster.run("delete", "priorityclass", name)
+    only_the_second_pod_is_left(job)
+
+
+def cores(node: Worker) -> float:
+    """Processors that Pods may have."""
+    cpu = str(node.body()["status"]["allocatable"]["cpu"])
+    return int(cpu[:-1]) / 1000 if cpu.endswith("m") else int(cpu)
+
+
+def test_a_job_over_its_disk_limits(jobs: Jobs, second: Worker) -> None:
+    fill = "echo started; dd if=/dev/zero of=/full bs=1M count=200; sleep 3600"
+    limits = {"limits": {"ephemeral-storage": "50Mi"}}
+    written = second.start(jobs, "ephemeral", docker=NONE, resources=limits, script=[fill])
+    docker = {**UNIX, "storage": {"size": "50Mi"}}
+    run = "echo started; docker run ubuntu:25.10 sleep 3600"
+    stored = second.start(jobs, "storage", image="docker:29-cli", docker=docker, script=[run])
+    assert_end(written, "DiskLimitExceeded", 137, 'Container job exceeded its local ephemeral storage limit "50Mi"')
+    assert_end(stored, "DiskLimitExceeded", 137, 'Usage of EmptyDir volume "docker-data" exceeds the limit "50Mi"')
+
+
+@pytest.mark.parametrize(
+    ("signal", "what"), [("memory.available", "memory"), ("nodefs.available", "ephemeral-storage")]
+)
+def test_a_node_under_pressure_evicts(jobs: Jobs, second: Worker, signal: str, what: str) -> None:
+    # Twice what the daemon and the script ask for: the kubelet takes first who has more than it asked for.
+    use = "echo started; x=$(head -c 300M /dev/zero | tr '\\0' x); sleep 3600"
+    job = second.start(jobs, "pressure", docker=UNIX, script=[f'[ "$CIJOB_ATTEMPT" -gt 1 ] || {{ {use}; }}'])
+    with second.kubelet_with(evictionHard={signal: "100%"}, evictionPressureTransitionPeriod="0s"):
+        assert_moved(job, second, "Evicted", 137, f"The node was low on resource: {what}")
+    assert len(job.pods()) == 2, "the kubelet leaves what it evicted, with its log"
+
+
+def test_a_pod_deleted_after_the_verdict_changes_nothing(jobs: Jobs, second: Worker) -> None:
+    job = second.start(jobs, "kept", docker=UNIX, script=["echo started", "exit 3"])
+    before = job.end()
+    assert (before["phase"], before["reason"], before["exitCode"]) == ("Failed", "ScriptFailed", 3), before
+    delete_pod(job)
+    wait_for(lambda: job.pod() == {} or None, 90, lambda: f"{job.pod()} to go")
+    assert job.status() == before
+
+
+def test_a_silent_node_is_waited_for(jobs: Jobs, second: Worker) -> None:
+    job = second.start(jobs, "wait", docker=NONE, script=[SECOND_TIME_LUCKY])
+    with second.silent():
+        delete_pod(job, "--grace-period=2")
+        wait_for(lambda: second.condition("Ready") == "Unknown" or None, 90, lambda: "the node to be missed")
+        status = job.status()
+        assert (status["phase"], status["attempt"]) == ("Running", 1), status
+    assert_moved(job, second, "PodDeleted", 143, "deleted before the job ended")
+    only_the_second_pod_is_left(job)
+
+
+def test_a_silent_node_is_given_up_if_the_operator_is_told_so(cluster: Cluster, jobs: Jobs, second: Worker) -> None:
+    with operator_with(cluster, onNodeLost="Retry", nodeLostGraceSeconds=5):
+        job = second.start(jobs, "retry", docker=NONE, script=[SECOND_TIME_LUCKY])
+        uid = job.pod()["metadata"]["uid"]
+        with second.silent():
+            delete_pod(job, "--grace-period=2")
+            assert_moved(job, second, "NodeLost", None, f"Node {second.name} did not end the Pod after its deletion")
+            assert second.below().running(uid)["cgroups"], "the first Pod was to be there still"
+        only_the_second_pod_is_left(job)
+        assert not any(second.below().running(uid).values())
+
+
+def test_a_node_that_is_deleted(cluster: Cluster, jobs: Jobs, second: Worker) -> None:
+    job = second.start(jobs, "gone", docker=UNIX, script=[SECOND_TIME_LUCKY])
+    uid = job.pod()["metadata"]["uid"]
+    with second.without_kubelet():
+        cluster.run("delete", "node", second.name)
+        assert_moved(job, second, "NodeLost", None, "gone or unreachable")
+        only_the_second_pod_is_left(job)
+    wait_for(
+        lambda: None if any(second.below().running(uid).values()) else True,
+        60,
+        lambda: f"the node that came back to end {second.below().running(uid)}",
+    )
