@@ -1,6 +1,6 @@
 # Every target sets up what it needs; nothing has to be prepared but make itself (scripts/bootstrap installs even that).
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit chart-test integration e2e test-nodes test-cgroup2 lifecycle faults faults-quick bench cluster-up cluster-down crds image install lock clean
+.PHONY: help demo test lint format unit chart-test integration e2e test-nodes test-cgroup2 lifecycle faults faults-quick seeded-bugs bench cluster-up cluster-down crds image install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ faults: ## Everything that can go wrong between operator and API server, one fau
 
 faults-quick: ## The part of it that `make test` runs
 	@scripts/run pytest tests/faults -m quick
+
+seeded-bugs: ## Bugs put into a copy of the operator, one at a time: does a test find them?
+	@scripts/run python -m tests.faults.seeded
 
 bench: install ## Measure start and verdict times, limits and open ports, beside how others start Docker-in-Docker
 	@scripts/run python -m tests.bench
