@@ -1,7 +1,7 @@
 """What befalls a job's Pod on its node, caused on a real second node: the verdict, and the attempt that follows elsewhere.
 
-`make test-nodes` brings the second node up; without one these tests are skipped. Not caused here is a graceful shutdown
-of the node (`NodeShutdown`): the kubelet learns of it from logind, which the embedded cluster's nodes do not run.
+`make test-nodes` brings the second node up; without one these tests are skipped. All is real but for logind, from which
+the kubelet learns that its node shuts down: the embedded cluster's nodes have none, so `logind` stands in for it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 
 from tests.e2e.conftest import OPERATOR_NAMESPACE
 from tests.e2e.lab import ROOT, wait_for
+from tests.e2e.logind import Logind
 from tests.e2e.worker import Worker, second_node
 
 if TYPE_CHECKING:
@@ -197,9 +198,21 @@ def test_a_node_under_pressure_evicts(jobs: Jobs, second: Worker, signal: str, w
     # Twice what the daemon and the script ask for: the kubelet takes first who has more than it asked for.
     use = "echo started; x=$(head -c 300M /dev/zero | tr '\\0' x); sleep 3600"
     job = second.start(jobs, "pressure", docker=UNIX, script=[f'[ "$CIJOB_ATTEMPT" -gt 1 ] || {{ {use}; }}'])
-    with second.kubelet_with(evictionHard={signal: "100%"}, evictionPressureTransitionPeriod="0s"):
+    with second.kubelet_with({}, evictionHard={signal: "100%"}, evictionPressureTransitionPeriod="0s"):
         assert_moved(job, second, "Evicted", 137, f"The node was low on resource: {what}")
     assert len(job.pods()) == 2, "the kubelet leaves what it evicted, with its log"
+
+
+def test_a_node_that_shuts_down_gracefully(jobs: Jobs, second: Worker) -> None:
+    logind = Logind(second.item.folder / "bus")
+    bus = {"DBUS_SYSTEM_BUS_ADDRESS": logind.address}
+    with second.kubelet_with(bus, shutdownGracePeriod="20s", shutdownGracePeriodCriticalPods="5s"):
+        job = second.start(jobs, "shutdown", docker=UNIX, script=[SECOND_TIME_LUCKY])
+        logind.shut_down()
+        assert_moved(job, second, "NodeShutdown", 143, "in response to imminent node shutdown")
+        assert logind.released.wait(30), "the kubelet still holds the shutdown up"
+    logind.close()
+    assert len(job.pods()) == 2, "the kubelet leaves the Pod, with its log"
 
 
 def test_a_pod_deleted_after_the_verdict_changes_nothing(jobs: Jobs, second: Worker) -> None:

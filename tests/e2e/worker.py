@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.cluster import node
@@ -80,24 +80,24 @@ class Worker:
         try:
             yield
         finally:
-            self._start_kubelet()
+            self._start_kubelet({})
 
     @contextmanager
-    def kubelet_with(self, **settings: Any) -> Iterator[None]:  # noqa: ANN401  any field of KubeletConfiguration
-        """Its kubelet runs with other settings for a while."""
+    def kubelet_with(self, environment: dict[str, str], **settings: Any) -> Iterator[None]:  # noqa: ANN401  any of its fields
+        """Its kubelet runs with other variables and settings (KubeletConfiguration) for a while."""
         path = self.item.folder / "kubelet.json"
         before = path.read_text()
         path.write_text(json.dumps({**json.loads(before), **settings}))
         try:
-            self._restart_kubelet()
+            self._restart_kubelet(environment)
             yield
         finally:
             path.write_text(before)
-            self._restart_kubelet()
+            self._restart_kubelet({})
 
     def mend(self) -> None:
         """Make it a node that takes Pods again."""
-        self._start_kubelet()
+        self._start_kubelet({})
         self.cluster.run("uncordon", self.name)
         wait_for(lambda: self._healthy() or None, 90, lambda: f"{self.name} to recover: {self.body().get('spec')}")
 
@@ -120,13 +120,14 @@ class Worker:
         assert record is not None, f"the kubelet of {self.name} does not run"
         return record
 
-    def _restart_kubelet(self) -> None:
+    def _restart_kubelet(self, environment: dict[str, str]) -> None:
         self.dev.supervisor.stop(self._kubelet().name)
-        self._start_kubelet()
+        self._start_kubelet(environment)
 
-    def _start_kubelet(self) -> None:
-        self.dev.supervisor.start(self._kubelet())
-        self.dev.supervisor.wait(self._kubelet())
+    def _start_kubelet(self, environment: dict[str, str]) -> None:
+        kubelet = replace(self._kubelet(), env=environment)
+        self.dev.supervisor.start(kubelet)
+        self.dev.supervisor.wait(kubelet)
 
 
 def second_node(cluster: Cluster) -> Worker | None:
