@@ -573,7 +573,7 @@ _DB = {"name": "db", "image": "postgres:16", "limit": 64 * 1024 * 1024}
         ({"oomKilled": _DB | {"limit": None}}, " The container db (postgres:16) was killed for memory."),
         (
             {"oomKilled": {"name": "", "image": "", "limit": 384 * 1024 * 1024}},
-            " A step of a build was killed for memory, with a limit of 384Mi.",
+            " A container or a step of a build was killed for memory, with a limit of 384Mi.",
         ),
         (
             {"disk": {"size": 1024**3, "free": 12 * 1024**2}},

@@ -18,17 +18,20 @@ diagnose() { # members of a JSON object, none with a character that would need a
 
 killed_container() { # the last one that the kernel killed for memory
     # The end of the span is the daemon's own time: the clock's second would miss what happened within it.
-    # shellcheck disable=SC2046 # three words, or none; dind.sh has set -f
-    now=$(ours info --format '{{.SystemTime}}') && set -- $(
+    now=$(ours info --format '{{.SystemTime}}') && found=$(
         ours events --since 0 --until "$now" --filter event=oom \
-            --format '{{.Actor.ID}} {{.Actor.Attributes.name}} {{.Actor.Attributes.image}}' | tail -n 1
-    )
+            --format '{{.Actor.ID}} {{.Actor.Attributes.name}} {{.Actor.Attributes.image}}'
+    ) || found=unknown
+    # shellcheck disable=SC2046 # three words, one or none; dind.sh has set -f
+    set -- $(echo "$found" | tail -n 1)
     if [ $# -eq 3 ]; then
         limit=$(ours inspect --format '{{.HostConfig.Memory}}' "$1") || limit=null # it is gone: --rm
         [ "$limit" != 0 ] || limit=$(inner_limit)
         echo "{\"name\":\"$(safe "$2")\",\"image\":\"$(safe "$3")\",\"limit\":$limit}"
     elif grep -q '^oom_kill [1-9]' "$inner/memory.events" 2>/dev/null; then # v2 only: a step of a build is no container
-        echo "{\"name\":\"\",\"image\":\"\",\"limit\":$(inner_limit)}"
+        limit=null
+        [ "$found" = unknown ] || limit=$(inner_limit)
+        echo "{\"name\":\"\",\"image\":\"\",\"limit\":$limit}"
     else
         echo null
     fi
@@ -49,9 +52,9 @@ full_disk() { # less than 256 MiB and a twentieth is left: a failed pull has cle
     esac
 }
 
-ours() { # within 3 s: a daemon that hangs must not hold up its own end
+ours() { # within 5 s: a daemon that hangs must not hold up its own end
     # shellcheck disable=SC2046 # two words or none
-    $(command -v timeout >/dev/null && echo timeout 3) docker --host "unix://$socket" "$@" 2>/dev/null
+    $(command -v timeout >/dev/null && echo timeout 5) docker --host "unix://$socket" "$@" 2>/dev/null
 }
 
 inner_limit() {

@@ -208,7 +208,7 @@ ask_daemon() { # what dind.sh knows about a failure, for the report: containers 
     [ "$cijob_daemon" = ready ] && [ -z "$cijob_signal" ] && [ -p "$cijob_root/daemon/ask" ] || return 0
     # <> does not wait for a reader, which may just have died
     { echo "$cijob_mark" >&9; } 9<>"$cijob_root/daemon/ask" || return 0
-    cijob_tries=40
+    cijob_tries=100
     while [ "$cijob_tries" -gt 0 ] && [ -z "$cijob_signal" ]; do
         { read -r cijob_line && read -r cijob_trouble; } <"$cijob_root/daemon/answer" && [ "$cijob_line" = "$cijob_mark" ] && break
         cijob_trouble='' cijob_tries=$((cijob_tries - 1))

@@ -223,7 +223,7 @@ def _trouble_detail(pod: ObservedPod) -> str:
     if trouble.killed:
         named = f"The container {trouble.killed_name} ({trouble.killed_image})"
         limit = "" if trouble.killed_limit is None else f", with a limit of {format_bytes(trouble.killed_limit)}"
-        text = f" {named if trouble.killed_name else 'A step of a build'} was killed for memory{limit}."
+        text = f" {named if trouble.killed_name else 'A container or a step of a build'} was killed for memory{limit}."
     if trouble.disk is not None:
         size, free = (format_bytes(number) for number in trouble.disk)
         text += f" Docker's disk is full: {free} of {size} are left (spec.docker.storage)."

@@ -177,7 +177,7 @@ def test_a_daemon_that_hangs_does_not_hold_up_its_own_end(dind: Container) -> No
     if dind.shell == "busybox":
         pytest.skip("BusyBox's shell prefers its own timeout to our fake")
     dind.env["CIJOB_DIAGNOSE"] = "End"
-    program(dind.bin, "timeout", f'#!/bin/sh\n[ $1 = 3 ] && shift && exec {needed("timeout")} 0.1 "$@"\n')
+    program(dind.bin, "timeout", f'#!/bin/sh\n[ $1 = 5 ] && shift && exec {needed("timeout")} 0.1 "$@"\n')
     with dind.start("dind.sh") as running:
         running.wait_until((dind.daemon / "ready").exists)
         program(dind.bin, "docker", "#!/bin/sh\nexec sleep 600\n")
@@ -332,6 +332,17 @@ def test_a_container_without_a_limit_hit_that_of_all(dind: Container) -> None:
 def test_the_limit_of_a_container_that_is_gone_is_not_known(dind: Container) -> None:
     (dind.root / "events").write_text("2 db postgres:16\n")  # there is no file `limit`: docker fails
     assert _answer(dind)["oomKilled"] == {"name": "db", "image": "postgres:16", "limit": None}
+
+
+@pytest.mark.parametrize(("answered", "limit"), [(True, 300 * MIB), (False, None)])
+def test_a_kill_that_docker_has_no_name_for_is_told_without_one(
+    dind: Container, *, answered: bool, limit: int | None
+) -> None:
+    (dind.root / "cgroup/memory/docker/memory.events").write_text("oom 1\noom_kill 1\n")
+    (dind.root / "cgroup/memory/docker/memory.max").write_text(f"{300 * MIB}\n")
+    if answered:
+        (dind.root / "events").write_text("")  # else the fake docker fails
+    assert _answer(dind)["oomKilled"] == {"name": "", "image": "", "limit": limit}
 
 
 def test_nothing_killed_and_a_disk_with_room_are_no_trouble(dind: Container) -> None:
