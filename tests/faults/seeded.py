@@ -31,7 +31,7 @@ class Bug:
     new: str
     #: The quickest test that has to find it.
     test: str
-    #: The part of the sweep that has to find it too (an expression of pytest's -k); minutes each.
+    #: A part of the sweep to try on it too (an expression of pytest's -k); minutes each. docs/reliability.md has what came of it.
     sweep: str = ""
 
     def applied(self, source: str) -> str:
