@@ -295,7 +295,9 @@ async def test_a_failed_precondition_of_a_stop_is_retried() -> None:
     world.api.kubelet(PodBuilder.running)
     await world.work(at(3))
     world.api.user(lambda job: job.with_cancel("Graceful"))
-    world.api.refuse("PATCH pod", ApiConflict(422, "Invalid", "the server rejected our request due to an error in our request"))
+    world.api.refuse(
+        "PATCH pod", ApiConflict(422, "Invalid", "the server rejected our request due to an error in our request")
+    )
 
     assert await world.work(at(30)) == ["PATCH pod"]
     assert world.queue.retries == [0.2]

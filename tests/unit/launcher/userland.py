@@ -45,7 +45,17 @@ _TOOLS = (
     "wc",
 )
 _UNPRIVILEGED = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-_CONTAINER = ("unshare", *_UNPRIVILEGED, "--pid", "--fork", "--kill-child", "--mount-proc")
+#: Also where these tests themselves run in the background of a script, and so ignore SIGINT.
+_CONTAINER = (
+    "env",
+    "--default-signal=INT,QUIT",
+    "unshare",
+    *_UNPRIVILEGED,
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
 
 
 def needed(program: str) -> str:
