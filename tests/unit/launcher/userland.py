@@ -46,16 +46,8 @@ _TOOLS = (
 )
 _UNPRIVILEGED = () if os.geteuid() == 0 else ("--user", "--map-root-user")
 #: Also where these tests themselves run in the background of a script, and so ignore SIGINT.
-_CONTAINER = (
-    "env",
-    "--default-signal=INT,QUIT",
-    "unshare",
-    *_UNPRIVILEGED,
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-)
+_DEFAULT_SIGNALS = ("env", "--default-signal=INT,QUIT")
+_CONTAINER = ("unshare", *_UNPRIVILEGED, "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 def needed(program: str) -> str:
@@ -136,9 +128,10 @@ class Container:
 
     def start(self, name: str = "job.sh") -> Running:
         """Start a launcher as PID 1 of a new PID namespace; its standard input is one that never ends."""
+        program, *options = _DEFAULT_SIGNALS
         command = [*_CONTAINER, str(self.bin / "sh"), str(self.launcher / name)]
         process = subprocess.Popen(
-            [needed(command[0]), *command[1:]],
+            [needed(program), *options, needed(command[0]), *command[1:]],
             env=self.env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
