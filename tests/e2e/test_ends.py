@@ -111,8 +111,8 @@ def test_a_daemon_out_of_memory_is_told_from_one_that_fell(jobs: Jobs) -> None:
     script = ["docker version", "echo started", "sleep 600"]
     job = jobs.start("daemon-oom", image=CLIENT, docker=docker, retry=ONCE, script=script)
     job.wait_for_log("\nstarted")
-    # Files in memory belong to nobody, so that dockerd is the largest process that the kernel can kill.
-    fill = "mount -t tmpfs -o size=100% none /mnt; dd if=/dev/zero of=/mnt/full bs=1M count=400"
+    # Files in memory belong to nobody, so that dockerd is the largest process that the kernel can kill. Its score is 0.
+    fill = "echo 0 > /proc/self/oom_score_adj; mount -t tmpfs -o size=100% none /mnt; dd if=/dev/zero of=/mnt/full bs=1M count=400"
     job.execute("dind", "sh", "-c", fill, check=False)
     assert_end(job, "Failed", "DaemonOOMKilled", 143, "raise spec.docker.resources.limits.memory")
 
