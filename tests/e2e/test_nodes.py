@@ -187,8 +187,8 @@ def test_a_job_over_its_disk_limits(jobs: Jobs, second: Worker) -> None:
     docker = {**UNIX, "storage": {"size": "50Mi"}}
     run = "echo started; docker run ubuntu:25.10 sleep 3600"
     stored = second.start(jobs, "storage", image="docker:29-cli", docker=docker, script=[run])
-    assert_end(written, "DiskLimitExceeded", 137, 'Container job exceeded its local ephemeral storage limit "50Mi"')
-    assert_end(stored, "DiskLimitExceeded", 137, 'Usage of EmptyDir volume "docker-data" exceeds the limit "50Mi"')
+    assert_end(written, "DiskLimitExceeded", 143, "usage exceeds the total limit of containers 50Mi")
+    assert_end(stored, "DiskLimitExceeded", 143, 'Usage of EmptyDir volume "docker-data" exceeds the limit "50Mi"')
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_a_node_under_pressure_evicts(jobs: Jobs, second: Worker, signal: str, w
     # Twice what the daemon and the script ask for: the kubelet takes first who has more than it asked for.
     use = "echo started; x=$(head -c 300M /dev/zero | tr '\\0' x); sleep 3600"
     job = second.start(jobs, "pressure", docker=UNIX, script=[f'[ "$CIJOB_ATTEMPT" -gt 1 ] || {{ {use}; }}'])
-    with second.kubelet_with({}, evictionHard={signal: "100%"}, evictionPressureTransitionPeriod="0s"):
-        assert_moved(job, second, "Evicted", 137, f"The node was low on resource: {what}")
+    with second.kubelet_with({}, evictionHard={signal: "99%"}, evictionPressureTransitionPeriod="0s"):
+        assert_moved(job, second, "Evicted", 143, f"The node was low on resource: {what}")
     assert len(job.pods()) == 2, "the kubelet leaves what it evicted, with its log"
 
 
