@@ -27,7 +27,7 @@ _DISRUPTIONS: Final = {
     "DeletionByTaintManager": Reason.NODE_LOST,
     "DeletionByPodGC": Reason.NODE_LOST,
 }
-#: Reasons that the kubelet gives a Pod it never started.
+#: Reasons that the kubelet gives a Pod that it refuses.
 _ADMISSION: Final = (
     "UnexpectedAdmissionError",
     "OutOf",
@@ -179,6 +179,8 @@ def _disruption(pod: ObservedPod) -> Verdict | None:
         return verdict(Reason.DISK_LIMIT_EXCEEDED, detail, code)
     if pod.reason in {"NodeShutdown", "Terminated", "Shutdown"}:
         return verdict(Reason.NODE_SHUTDOWN, detail, code)
+    if pod.reason.startswith(_ADMISSION):  # a restarted kubelet that has less room admits not even what runs
+        return verdict(Reason.ADMISSION_ERROR, detail, code)
     if pod.reason == "NodeLost":
         return verdict(Reason.NODE_LOST, detail, code)
     return verdict(Reason.POD_DELETED, "", code) if pod.deletion_timestamp is not None else None
