@@ -354,6 +354,7 @@ DISRUPTION = [
         ("", "NodeShutdown", Reason.NODE_SHUTDOWN),
         ("", "Terminated", Reason.NODE_SHUTDOWN),
         ("", "Shutdown", Reason.NODE_SHUTDOWN),
+        ("", "OutOfmemory", Reason.ADMISSION_ERROR),  # a restarted kubelet with less room: its Pod had started
         ("", "NodeLost", Reason.NODE_LOST),
     ]
 ] + [
