@@ -101,7 +101,7 @@ start_dockerd() { # its PID is in child
     [ "${CIJOB_ENDPOINT:-TCP}" = Unix ] || set -- "$@" --host=tcp://127.0.0.1:2375 --tls=false
     [ -z "$mtu" ] || set -- "$@" "--mtu=$mtu" "--default-network-opt=bridge=com.docker.network.driver.mtu=$mtu"
     [ -z "$parent" ] || set -- "$@" "--cgroup-parent=$parent"
-    # In a Pod without an IPv6 address of its own (scope 00) the rules for it guard nothing, and cost a quarter of a second.
+    # In a Pod without an IPv6 address of its own (scope 00) the rules for it guard nothing, and take time.
     grep -q '^[^ ]* [^ ]* [^ ]* 00 ' "$ipv6" 2>/dev/null || set -- "$@" --ip6tables=false
     for word in ${CIJOB_REGISTRY_MIRRORS:-}; do set -- "$@" "--registry-mirror=$word"; done
     for word in ${CIJOB_INSECURE_REGISTRIES:-}; do set -- "$@" "--insecure-registry=$word"; done
