@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cijob.settings import Settings
-from tests.e2e.lab import Cluster, running_cluster
-from tests.e2e.pods import Pods
+from tests.e2e.lab import Cluster, own_namespace, running_cluster
+from tests.e2e.pods import Pods, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,15 +47,11 @@ def cluster() -> Cluster:
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of the module's own."""
-    name = f"cgroup2-{uuid.uuid4().hex[:10]}"
-    cluster.run("create", "namespace", name)
-    yield name
-    cluster.run("delete", "namespace", name, "--wait=false")
+    with own_namespace(cluster, "cgroup2") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
 def pods(cluster: Cluster, namespace: str) -> Pods:
     """Pods as the operator builds them, without the operator, on the node with cgroup v2."""
-    mirror = cluster.registry_mirror
-    settings = Settings(registry_mirrors=(mirror,), insecure_registries=(mirror.removeprefix("http://"),))
-    return Pods(cluster, namespace, settings, PLACEMENT, PATIENCE)
+    return Pods(cluster, namespace, settings_of(cluster), PLACEMENT, PATIENCE)

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from cijob.settings import Settings
-from tests.e2e.lab import Cluster, Jobs, running_cluster
-from tests.e2e.pods import Pods
+from tests.e2e.lab import Cluster, Jobs, own_namespace, running_cluster
+from tests.e2e.pods import Pods, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +44,8 @@ def cluster() -> Cluster:
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of the module's own."""
-    name = f"e2e-{uuid.uuid4().hex[:10]}"
-    cluster.run("create", "namespace", name)
-    yield name
-    cluster.run("delete", "namespace", name, "--wait=false")
+    with own_namespace(cluster, "e2e") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +57,5 @@ def jobs(cluster: Cluster, namespace: str) -> Jobs:
 @pytest.fixture(scope="module")
 def pods(cluster: Cluster, namespace: str) -> Pods:
     """Pods as the operator builds them, without the operator, in a namespace of the module's own, all on one node."""
-    mirror = cluster.registry_mirror
-    settings = Settings(registry_mirrors=(mirror,), insecure_registries=(mirror.removeprefix("http://"),))
     first = cluster.get("nodes")["items"][0]["metadata"]["name"]
-    return Pods(cluster, namespace, settings, {"nodeSelector": {"kubernetes.io/hostname": first}})
+    return Pods(cluster, namespace, settings_of(cluster), {"nodeSelector": {"kubernetes.io/hostname": first}})

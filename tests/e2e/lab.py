@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import time
+import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 Object = dict[str, Any]
@@ -148,6 +150,15 @@ def running_cluster() -> Cluster:
     status = json.loads(found.stdout)
     audit_log = Path(status["audit_log"]) if status.get("audit_log") else None
     return Cluster(status["kubectl"], status["helm"], status["kubeconfig"], audit_log, status["registry_mirror"])
+
+
+@contextmanager
+def own_namespace(cluster: Cluster, prefix: str) -> Iterator[str]:
+    """A namespace that goes when its user is done."""
+    name = f"{prefix}-{uuid.uuid4().hex[:10]}"
+    cluster.run("create", "namespace", name)
+    yield name
+    cluster.run("delete", "namespace", name, "--wait=false")
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float, what: Callable[[], str]) -> T:

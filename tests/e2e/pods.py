@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from cijob import names
 from cijob.manifests import build_pod
 from cijob.parsing import parse
+from cijob.settings import Settings
 from tests.e2e.lab import PATIENCE, Cluster, Object, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from cijob.settings import Settings
 
 CLIENT = "docker:29-cli"
 
@@ -81,6 +80,12 @@ class Pod:
     def delete(self) -> None:
         """Delete it; the kubelet ends it in its own time."""
         self.cluster.run("delete", "pod", self.name, f"--namespace={self.namespace}", "--wait=false")
+
+
+def settings_of(cluster: Cluster) -> Settings:
+    """The operator's settings in the development cluster: its registry is the mirror of all daemons."""
+    mirror = cluster.registry_mirror
+    return Settings(registry_mirrors=(mirror,), insecure_registries=(mirror.removeprefix("http://"),))
 
 
 @dataclass(frozen=True)
