@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cijob.models import CiJobStatus, Retries, Retry, RetryReason, RetryWhen
+from cijob.models import CiJobStatus, Retries
+from cijob.parts import Retry, RetryReason, RetryWhen
 from cijob.policies.retry import FIRST_WAIT, LONGEST_WAIT, not_before, retried, wait
 from cijob.reasons import INFRASTRUCTURE, Reason
 from cijob.verdict import verdict

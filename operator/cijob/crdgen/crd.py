@@ -24,6 +24,10 @@ _EXTRAS: dict[str, Schema] = {
     "spec.retry.when.reasons": {"x-kubernetes-list-type": "set"},
     "spec.retry.when.exitCodes": {"x-kubernetes-list-type": "set"},
     "spec.env": _keyed("name"),
+    "spec.services": _keyed("name"),
+    "spec.services[].env": _keyed("name"),
+    "spec.services[].ports": {"x-kubernetes-list-type": "set"},
+    "spec.imagePullSecrets": _keyed("name"),
 }
 
 _COLUMNS = (

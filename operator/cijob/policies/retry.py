@@ -20,7 +20,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from cijob.models import CiJobStatus, Retries, Retry, RetryReason
+from cijob.models import CiJobStatus, Retries
+from cijob.parts import Retry, RetryReason
 from cijob.reasons import INFRASTRUCTURE, Reason
 
 if TYPE_CHECKING:
