@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cijob.manifests import Manifest
+    from cijob.containers import Manifest
     from cijob.models import CiJobStatus
     from cijob.observation import ObservedPod
     from cijob.verdict import Verdict

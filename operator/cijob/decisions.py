@@ -31,7 +31,7 @@ from cijob.policies.lifetime import expires_at
 from cijob.policies.outcome import daemon_verdict, outcome, vanished
 from cijob.policies.retry import not_before, retried
 from cijob.policies.waiting import Wait, waiting
-from cijob.reasons import Reason
+from cijob.reasons import MESSAGES, Reason
 from cijob.validation import validate_name, validate_spec
 from cijob.verdict import Verdict, verdict
 
@@ -131,7 +131,19 @@ def _without_pod(job: CiJob, observed: Observed, settings: Settings, now: dateti
     problems = [*validate_name(job.name), *validate_spec(job.spec)]
     if problems:
         return finish(job, None, verdict(Reason.INVALID_SPEC, "; ".join(problems)), now)
+    if job.spec.suspend:
+        return _suspended(job, now)
     return _wait_for_others(job, observed, settings, now) or _create(job, settings, now)
+
+
+def _suspended(job: CiJob, now: datetime) -> Decision:
+    """An attempt that must not start yet. One that does after a moment costs no write."""
+    if job.status.reason == Reason.SUSPENDED:
+        return NOTHING
+    told_at = (job.creation_timestamp or now) + SLOW_START
+    if now < told_at:
+        return Decision(look_again_at=told_at)
+    return Decision(status=status.waiting(job, None, Reason.SUSPENDED, MESSAGES[Reason.SUSPENDED]))
 
 
 def _create(job: CiJob, settings: Settings, now: datetime) -> Decision:

@@ -85,7 +85,7 @@ class LocalObject(Model):
     """An object in the CiJob's own namespace."""
 
     name: ObjectName
-    """Its name."""
+    """Name of the object."""
 
 
 class Git(Model):

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     CONTAINER_STATUS_UNKNOWN = "ContainerStatusUnknown"
 
     # Waiting.
+    SUSPENDED = "Suspended"
     QUOTA_EXCEEDED = "QuotaExceeded"
     UNSCHEDULABLE = "Unschedulable"
     PULLING_IMAGE = "PullingImage"
@@ -91,6 +92,7 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.NODE_SHUTDOWN: "The node of the job's Pod was shut down.",
     Reason.ADMISSION_ERROR: "The node refused the job's Pod.",
     Reason.CONTAINER_STATUS_UNKNOWN: "The node lost track of the job's container.",
+    Reason.SUSPENDED: "The job is suspended; it starts once spec.suspend is false.",
     Reason.QUOTA_EXCEEDED: "The namespace's resource quota is used up; the job starts when there is room.",
     Reason.UNSCHEDULABLE: "No node has room for the job's Pod yet.",
     Reason.PULLING_IMAGE: "The image is being pulled.",

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from cijob import limits as say
 from cijob.errors import InvalidSpec
 from cijob.models import Cancel, CiJob, CiJobSpec, Phase, Shell
-from cijob.parts import Endpoint
 from cijob.parsing import parse, parse_head
+from cijob.parts import Endpoint
 from cijob.validation import validate_name, validate_spec
 from tests.bad_manifests import BAD, GOOD, NO_SCRIPT, Bad, merged
 
