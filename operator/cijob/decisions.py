@@ -222,9 +222,10 @@ def _waiting(job: CiJob, pod: ObservedPod, wait: Wait, now: datetime) -> Decisio
     if wait.verdict is not None:
         return _conclude(job, pod, wait.verdict, now)
     slow_at = pod.created + SLOW_START
-    if job.status.phase is Phase.PENDING and now >= slow_at:
+    untold = job.status.phase in {Phase.PENDING, Phase.QUEUED}
+    if untold and now >= slow_at:
         return Decision(status=status.waiting(job, pod, wait.reason, wait.message), look_again_at=wait.until)
-    return Decision(look_again_at=slow_at if job.status.phase is Phase.PENDING else wait.until)
+    return Decision(look_again_at=slow_at if untold else wait.until)
 
 
 def _running(job: CiJob, pod: ObservedPod, now: datetime) -> Decision:
