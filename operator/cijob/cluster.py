@@ -84,8 +84,9 @@ class Cluster:
         return await self._request("GET", _CIJOBS)
 
     async def probe(self, namespace: str | None) -> None:
-        """Ask for one CiJob and one Pod, to see whether the API server lets us."""
-        for path in (_path(_CIJOBS, namespace, names.PLURAL), _path(_PODS, namespace, "pods")):
+        """Ask for one BuildPool, CiJob and Pod, to see whether the API server lets us."""
+        pools = f"{_CIJOBS}/{names.POOL_PLURAL}"
+        for path in (pools, _path(_CIJOBS, namespace, names.PLURAL), _path(_PODS, namespace, "pods")):
             await self._request("GET", path, query={"limit": "1"})
 
     async def list_jobs(self, namespace: str | None) -> tuple[list[Body], int]:
@@ -128,6 +129,23 @@ class Cluster:
     async def create_event(self, event: Body) -> None:
         """Record an Event."""
         await self._request("POST", _path(_PODS, event["metadata"]["namespace"], "events"), body=event)
+
+    async def list_pools(self) -> tuple[list[Body], int]:
+        """All BuildPools and the version of the list, consistent."""
+        return await self._list(f"{_CIJOBS}/{names.POOL_PLURAL}", {})
+
+    async def get_pool(self, name: str) -> Body:
+        """One BuildPool."""
+        return await self._request("GET", f"{_CIJOBS}/{names.POOL_PLURAL}/{name}")
+
+    async def patch_pool_status(self, name: str, patch: list[Body]) -> Body:
+        """Change a BuildPool's status by a JSON Patch."""
+        path = f"{_CIJOBS}/{names.POOL_PLURAL}/{name}/status"
+        return await self._request("PATCH", path, body=patch, content=_JSON_PATCH)
+
+    async def get_namespace(self, name: str) -> Body:
+        """One namespace."""
+        return await self._request("GET", _path(_PODS, name))
 
     async def get_lease(self, namespace: str, name: str) -> Body:
         """A Lease."""

@@ -43,6 +43,7 @@ _PAUSES: Final = (0.2, 1.0, 2.0, 4.0, 8.0, 10.0)
 _END: Final = 10.0
 _LOGINS: Final = 5.0
 
+_POOLS: Final = f"/apis/{names.API_VERSION}/{names.POOL_PLURAL}"
 _PATH: Final = re.compile(rf"/apis/{names.API_VERSION}(?:/namespaces/([^/]+))?/{names.PLURAL}$")
 
 
@@ -62,6 +63,7 @@ class JobWatch:
     def __init__(
         self,
         jobs: Store[Body],
+        pools: Store[Body],
         queue: WorkQueue,
         namespaces: tuple[str, ...],
         started: Callable[[], None],
@@ -75,7 +77,7 @@ class JobWatch:
         self._namespaces = namespaces
         self._started = started
         self._ended = ended
-        self._registry = handlers.registry(jobs, queue, self._configure, self._connect)
+        self._registry = handlers.registry(jobs, pools, queue, self._configure, self._connect)
         self._logins = Pulse()
 
     async def run(self) -> None:
@@ -153,5 +155,7 @@ class JobWatch:
 
     def _of(self, pulses: dict[str | None, Pulse], path: str) -> list[Pulse]:
         """Whose sign of life a request is: before there are watches, kopf asks what the API server serves."""
+        if path.endswith(_POOLS):
+            return []
         found = _PATH.search(path)
         return [*pulses.values()] if found is None else [pulses[found[1]]]

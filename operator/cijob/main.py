@@ -19,6 +19,7 @@ from cijob.errors import ConfigurationError
 from cijob.jobs import JobWatch
 from cijob.operation import Operator
 from cijob.pods import PodWatch
+from cijob.poolstatus import PoolReporter
 from cijob.reconciler import Reconciler
 from cijob.settings import Settings
 from cijob.workqueue import WorkQueue
@@ -87,7 +88,7 @@ def _user_agent() -> str:
 
 def _assemble(cluster: Cluster, settings: Settings, stopping: asyncio.Event) -> Operator:
     queue = WorkQueue()
-    reconciler = Reconciler(cluster, queue, settings, lambda: datetime.now(UTC))
+    reconciler = Reconciler(cluster, queue, settings, _now)
 
     def enqueue(pod: ObservedPod) -> None:
         if pod.owner_name:
@@ -100,10 +101,22 @@ def _assemble(cluster: Cluster, settings: Settings, stopping: asyncio.Event) -> 
         settings=settings,
         reconciler=reconciler,
         queue=queue,
-        jobs=JobWatch(reconciler.jobs, queue, settings.namespaces, lambda: _stop_on_signals(stopping), stopping.set),
+        jobs=JobWatch(
+            reconciler.jobs,
+            reconciler.pools,
+            queue,
+            settings.namespaces,
+            lambda: _stop_on_signals(stopping),
+            stopping.set,
+        ),
         pods=[PodWatch(cluster, reconciler, namespace, enqueue) for namespace in settings.namespaces or (None,)],
         elector=elector,
+        reporter=PoolReporter(cluster, reconciler.pools, reconciler.admitter, _now),
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _end_at_once(why: str) -> NoReturn:

@@ -130,6 +130,9 @@ class CiJobSpec(Model):
     timeout: Duration | None = None
     """How long an attempt may take, counted from the start of its Pod with pulls included: 1s to 168h, such as 1h30m. The
     operator's default (1h) when unset."""
+    queue_timeout: Duration | None = None
+    """How long the job may wait for its turn before it fails as QueueTimeout: 1s to 168h, such as 2h. It counts from the
+    creation of the CiJob, and for another attempt from the end of the one before. The pool's default when unset, or none."""
     retry: Retry = Retry()
     """Whether and when the job runs again after a failure. Unset: only after trouble that is not its own."""
     priority: Annotated[StrictInt, Field(ge=-1000, le=1000)] = 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from cijob.admitter import POOL_NAMESPACE
 from cijob.errors import ApiError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cijob.jobs import JobWatch
     from cijob.leader import Elector
     from cijob.pods import PodWatch
+    from cijob.poolstatus import PoolReporter
     from cijob.pulse import Pulse
     from cijob.reconciler import Reconciler
     from cijob.settings import Settings
@@ -45,6 +47,7 @@ class Operator:
     jobs: JobWatch
     pods: list[PodWatch]
     elector: Elector
+    reporter: PoolReporter
     #: Set once everything was listed.
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     #: Whether this process leads and has seen what the leader before it left.
@@ -88,7 +91,7 @@ class Operator:
 
     async def _work(self, key: Key) -> None:
         """The queue's work. A follower only forgets what is gone; all the rest is enqueued again when it leads."""
-        if self.decides or self.reconciler.jobs.get(key) is None:
+        if self.decides or (key[0] != POOL_NAMESPACE and self.reconciler.jobs.get(key) is None):
             await self.reconciler.reconcile(key)
 
     async def _follow(self) -> None:
@@ -110,13 +113,17 @@ class Operator:
         self.decides = True
         for key in self.reconciler.jobs:
             self.queue.add(key)
+        for name in list(self.reconciler.pools):
+            self.reconciler.admitter.changed.add(name[1])
         log.info("the leader decides", jobs=len(self.reconciler.jobs), pods=len(self.reconciler.pods))
+        await self.reporter.run()
 
     async def _list(self, *, reap: bool, pods: bool = True) -> None:
         """List everything, again and again until it works; a leader deletes orphans by the way."""
         pause = _FIRST_PAUSE
         while True:
             try:
+                await self.reconciler.relist_pools()
                 for watch in self.pods if pods else ():
                     await watch.relist()
                 for namespace in self.settings.namespaces or (None,):

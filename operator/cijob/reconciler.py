@@ -22,15 +22,18 @@ from cijob.actions import (
     Observed,
     StopPod,
 )
+from cijob.admitter import POOL_NAMESPACE, Admitter
 from cijob.cache import Key, Store
 from cijob.decisions import decide, decide_unreadable, refused
 from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable, InvalidSpec
+from cijob.namespaces import NamespaceLabels
 from cijob.observation import ObservedPod, observe_pod
 from cijob.parsing import parse, parse_head
 from cijob.policies.attempts import ours
 from cijob.policies.creation import Refusal, creation_failure
+from cijob.pool import StopPolicy
 from cijob.reaper import Reaper
-from cijob.recorder import Recorder, job_identity
+from cijob.recorder import Recorder, job_identity, pool_identity
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,8 +58,11 @@ class Reconciler:
     """Brings CiJobs one step further at a time."""
 
     def __init__(self, cluster: Cluster, queue: WorkQueue, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.admitter = Admitter(queue.add)
         self.jobs: Store[Body] = Store(job_identity)
-        self.pods: Store[ObservedPod] = Store(pod_identity)
+        self.pods: Store[ObservedPod] = Store(pod_identity, seen=self.admitter.saw, gone=self.admitter.ended)
+        self.pools: Store[Body] = Store(pool_identity, seen=self._pool_seen, gone=self.admitter.gone)
+        self._labels = NamespaceLabels(cluster)
         self._cluster = cluster
         self._queue = queue
         self._settings = settings
@@ -67,6 +73,10 @@ class Reconciler:
     async def reconcile(self, key: Key) -> None:
         """Work on one key: the callback of the queue."""
         namespace, name = key
+        if namespace == POOL_NAMESPACE:
+            for job in self.admitter.turns(name):
+                self._queue.add(job)
+            return
         body = self.jobs.get(key)
         if body is None:
             self._forget(key)
@@ -113,15 +123,46 @@ class Reconciler:
         if reap:
             await self._reaper.reap(namespace)
 
+    async def relist_pools(self) -> None:
+        """Compare the cached BuildPools with a consistent list."""
+        bodies, version = await self._cluster.list_pools()
+        _, missing = self.pools.replace(bodies, version)
+        for body in missing:
+            await _confirm_gone(self.pools, body, self._cluster.get_pool(body["metadata"]["name"]))
+        self.pools.forget_before(version)
+
     async def _step(self, key: Key, body: Body) -> Decision:
         try:
             job = parse(body)
         except InvalidSpec as error:
             return await self._invalid(key, body, error)
-        decision = await self._act(job, decide(job, self._gather(job), self._settings, self._clock()))
+        decision = await self._act(job, await self._decide(job))
         await self._recorder.write(key, job, decision)
         if decision.look_again_at is not None:
             self._look_again(key, decision.look_again_at)
+        return decision
+
+    def _pool_seen(self, body: Body) -> None:
+        self.admitter.observe(body)
+        name = body["metadata"]["name"]
+        pool = self.admitter.pool(name)
+        if pool is not None and pool.spec.stop_policy is StopPolicy.HOLD_AND_DRAIN:
+            pods = [pod for key in self.pods if (pod := self.pods.get(key)) is not None]
+            for pod in pods:
+                if pod.pool == name and pod.owner_name:
+                    self._queue.add((pod.namespace, pod.owner_name))
+
+    async def _decide(self, job: CiJob, absent: frozenset[str] = frozenset()) -> Decision:
+        """Decide, and have the job wait for a turn if it wants one."""
+        pool = self.admitter.pool(job.spec.pool_name)
+        selector = pool.spec.namespace_selector if pool is not None else None
+        labels = await self._labels.of(job.namespace) if selector is not None else None
+        view = self.admitter.view(job, labels)
+        decision = decide(job, replace(self._gather(job, absent), pool=view), self._settings, self._clock())
+        if decision.wants:
+            self.admitter.wait(job)
+        elif not isinstance(decision.action, CreatePod):
+            self.admitter.leave((job.namespace, job.name))
         return decision
 
     def _gather(self, job: CiJob, absent: frozenset[str] = frozenset()) -> Observed:
@@ -171,7 +212,7 @@ class Reconciler:
                 self.pods.observe(found)
             if found.uid == uid:
                 absent = frozenset()
-        decision = decide(job, self._gather(job, absent), self._settings, self._clock())
+        decision = await self._decide(job, absent)
         if isinstance(decision.action, ConfirmPod):  # the cache has yet to catch up
             return Decision(try_again=True)
         return await self._act(job, decision)
@@ -202,6 +243,7 @@ class Reconciler:
             log.error(
                 "the operator may not create Pods: install the chart's RBAC for this namespace", error=error.message
             )
+        self.admitter.leave((job.namespace, job.name))  # others need not wait for this one's quota
         return refused(job, failure, self._clock())
 
     def _with_created(self, job: CiJob, pod: ObservedPod) -> Decision:
@@ -256,6 +298,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._queue.forget(key)
+        self.admitter.leave(key)
         gone = self.jobs.removed(key)
         if gone is not None:
             for number in range(1, _attempt(gone) + 1):

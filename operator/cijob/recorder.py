@@ -28,6 +28,12 @@ def job_identity(body: Body) -> tuple[Key, str, int]:
     return (meta["namespace"], meta["name"]), meta["uid"], int(meta["resourceVersion"])
 
 
+def pool_identity(body: Body) -> tuple[Key, str, int]:
+    """The same of a raw BuildPool, which has no namespace."""
+    meta = body["metadata"]
+    return ("", meta["name"]), meta["uid"], int(meta["resourceVersion"])
+
+
 class Recorder:
     """The only writer of statuses and Events."""
 
