@@ -57,6 +57,9 @@ GIT_URL = (
 )
 GIT_REF = r"[^-.\s~^:?*\[\\\x00-\x1f\x7f][^\s~^:?*\[\\\x00-\x1f\x7f]*"
 
+MIRROR = r"https?://[^,\s]+"
+REGISTRY = r"[^/,\s]+"
+
 WORKING_DIR = r"(/[^/:\x00-\x1f\x7f]+)+"
 DOTTED_DIR = r".*/\.\.?(/.*)?"
 SYSTEM_DIR = (
@@ -134,3 +137,6 @@ SAY_SYSTEM_DIR = "is used by the system or by Docker: write a folder of its own,
 SAY_SERVICE_TIMEOUT = "must be from 1s to 30m"
 SAY_RUNTIME_CLASS = "RuntimeClass needs the name of one: write it under placement.runtimeClassName, such as sysbox-runc"
 SAY_POD_METADATA = "labels and annotations of cijob.dev, kubernetes.io, k8s.io and karpenter.sh are not the pool's: choose keys of your own"
+SAY_MIRROR = "mirrors are URLs: write them like https://mirror.example.com"
+SAY_REGISTRY = "registries are named HOST or HOST:PORT, without http://"
+SAY_CIDR = "is not a range of addresses: write it like 10.210.0.0/16"
