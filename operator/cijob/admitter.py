@@ -6,6 +6,7 @@ runs is counted from the cache of Pods alone, and reservations stand beside it u
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -41,9 +42,13 @@ class Admitter:
         self._wake = wake
         self._pools: dict[str, BuildPool] = {}
         self._problems: dict[str, str] = {}
-        self._admissions: dict[str, Admission] = {}
+        #: By the name of the pool, whether it is there or not.
+        self.admissions: dict[str, Admission] = {}
+        #: Called with a pool, what became of a job there (queued, admitted, withdrawn, returned), and how long it waited.
+        self.decided: Callable[[str, str, float], None] = lambda _pool, _decision, _seconds: None
         #: The pool and the Pod of each job that waits, or that has its turn while its Pod is not there yet.
         self._waiting: dict[Key, tuple[str, Key]] = {}
+        self._since: dict[Key, float] = {}
         self._reserved: dict[Key, tuple[str, Key]] = {}
         #: Pools whose numbers changed since they were reported.
         self.changed: set[str] = set()
@@ -54,7 +59,7 @@ class Admitter:
 
     def admission(self, name: str) -> Admission:
         """Who waits and who runs in a pool, whether the pool is there or not."""
-        return self._admissions.setdefault(name, Admission())
+        return self.admissions.setdefault(name, Admission())
 
     def observe(self, body: Body) -> None:
         """Take in a BuildPool as it is now."""
@@ -119,6 +124,9 @@ class Admitter:
         key, place = (job.namespace, job.name), (job.spec.pool_name, _slot(job))
         if self._waiting.get(key, place) != place:
             self.leave(key)
+        if key not in self._waiting:
+            self._since[key] = time.monotonic()
+            self.decided(place[0], "queued", 0.0)
         self._waiting[key] = place
         created = job.creation_timestamp or datetime.fromtimestamp(0, UTC)
         self.admission(place[0]).wait(key, job.spec.priority, created)
@@ -133,8 +141,10 @@ class Admitter:
             pool, slot = place
             if places is self._waiting:
                 self.admission(pool).leave(key)
+                self.decided(pool, "withdrawn", time.monotonic() - self._since.pop(key))
             else:
                 self.admission(pool).release(slot)
+                self.decided(pool, "returned", 0.0)
             self._touch(pool)
 
     def turns(self, name: str) -> list[Key]:
@@ -146,6 +156,7 @@ class Admitter:
             place = self._waiting.pop(job)
             self._reserved[job] = place
             admission.occupy(place[1])
+            self.decided(name, "admitted", time.monotonic() - self._since.pop(job))
             jobs.append(job)
         if jobs:
             self.changed.add(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import aiohttp
@@ -60,6 +61,8 @@ class Cluster:
     def __init__(self, api: client.ApiClient) -> None:
         #: Called right before each write but those of a Lease; it may raise, or end the process.
         self.before_write: Callable[[], None] = lambda: None
+        #: Called after each request: its verb, the answer's HTTP status (0 without an answer), seconds until the answer.
+        self.answered: Callable[[str, int, float], None] = lambda _verb, _status, _seconds: None
         self._api = api
 
     @property
@@ -242,14 +245,23 @@ class Cluster:
         )
         if method != "GET" and not path.startswith(_LEASES):
             self.before_write()
+        began, status = time.monotonic(), 0
         try:
             answer = await self._api.call_api(*request[:4], _request_timeout=limits)
             response: aiohttp.ClientResponse = answer.response
-            if response.status >= 400:  # noqa: PLR2004  HTTP's own border
+            status = response.status
+            if status >= 400:  # noqa: PLR2004  HTTP's own border
                 _raise_status(await _status_of(response), response.headers.get("Retry-After"))
         except (aiohttp.ClientError, TimeoutError, OSError, ApiException) as error:
             raise ApiUnavailable(0, "", f"no answer from {self.server}: {_described(error)}") from error
+        finally:
+            self.answered(_verb(method, query), status, time.monotonic() - began)
         return response
+
+
+def _verb(method: str, query: Mapping[str, str]) -> str:
+    """The verb as the API server's own metrics have it."""
+    return "WATCH" if "watch" in query else "LIST" if "limit" in query else method
 
 
 def _path(group: str, namespace: str | None, *rest: str) -> str:

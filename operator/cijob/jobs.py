@@ -74,6 +74,8 @@ class JobWatch:
         #: Per namespace: the last request that kopf made, whatever became of it, and the last that was answered.
         self.turns: dict[str | None, Pulse] = {namespace: Pulse() for namespace in namespaces or (None,)}
         self.heard: dict[str | None, Pulse] = {namespace: Pulse() for namespace in namespaces or (None,)}
+        #: The same of BuildPools.
+        self.heard_pools = Pulse()
         self._namespaces = namespaces
         self._started = started
         self._ended = ended
@@ -152,6 +154,8 @@ class JobWatch:
         if params.response.ok and _PATH.search(params.url.path):
             for pulse in self._of(self.heard, params.url.path):
                 pulse.beat()
+        elif params.response.ok and params.url.path.endswith(_POOLS):
+            self.heard_pools.beat()
 
     def _of(self, pulses: dict[str | None, Pulse], path: str) -> list[Pulse]:
         """Whose sign of life a request is: before there are watches, kopf asks what the API server serves."""

@@ -17,6 +17,7 @@ from cijob import health, leader, logs, names, preflight
 from cijob.cluster import Cluster, connect
 from cijob.errors import ConfigurationError
 from cijob.jobs import JobWatch
+from cijob.metrics import Metrics
 from cijob.operation import Operator
 from cijob.pods import PodWatch
 from cijob.poolstatus import PoolReporter
@@ -61,9 +62,13 @@ async def _operate(settings: Settings) -> bool:
     """Gives whether all went well."""
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
-    async with contextlib.aclosing(Cluster(await connect(_user_agent()))) as cluster:
+    async with contextlib.aclosing(Cluster(await connect(f"{names.COMPONENT}/{_version()}"))) as cluster:
         operator = _assemble(cluster, settings, stopping)
-        server = await health.serve(settings.health_port, alive=operator.alive, ready=operator.ready)
+        metrics = Metrics(_now)
+        metrics.attach(operator, cluster, _version())
+        server = await health.serve(
+            settings.health_port, alive=operator.alive, ready=operator.ready, metrics=metrics.render
+        )
         try:
             await _until(stopping, preflight.check(cluster, settings))
             if not stopping.is_set() and await _until(stopping, operator.run(), operator.queue):
@@ -79,11 +84,11 @@ def _stop_on_signals(stopping: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
 
 
-def _user_agent() -> str:
+def _version() -> str:
     try:
-        return f"{names.COMPONENT}/{version('cijob')}"
+        return version("cijob")
     except PackageNotFoundError:  # run from a source tree
-        return f"{names.COMPONENT}/source"
+        return "source"
 
 
 def _assemble(cluster: Cluster, settings: Settings, stopping: asyncio.Event) -> Operator:

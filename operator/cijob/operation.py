@@ -57,10 +57,10 @@ class Operator:
         """Why the caches are not in step, or None. A follower's are to be in step too."""
         if not self.listed.is_set():
             return "CiJobs and Pods were not listed yet"
-        if (silence := _oldest([*self.jobs.heard.values()])) > _OUT_OF_STEP:
-            return f"no word of CiJobs for {silence:.0f} s"
-        if (silence := _oldest([watch.heard for watch in self.pods])) > _OUT_OF_STEP:
-            return f"no word of Pods for {silence:.0f} s"
+        silences = self.silences()
+        for resource, kind in (("cijobs", "CiJobs"), ("pods", "Pods")):
+            if silences[resource] > _OUT_OF_STEP:
+                return f"no word of {kind} for {silences[resource]:.0f} s"
         return None
 
     def alive(self) -> str | None:
@@ -76,6 +76,14 @@ class Operator:
             if (age := _oldest(pulses)) > _DEAD:
                 return f"{what} has done nothing for {age:.0f} s"
         return None
+
+    def silences(self) -> dict[str, float]:
+        """Seconds since the last word of each resource."""
+        return {
+            "buildpools": self.jobs.heard_pools.age(),
+            "cijobs": _oldest([*self.jobs.heard.values()]),
+            "pods": _oldest([watch.heard for watch in self.pods]),
+        }
 
     async def run(self) -> None:
         """Everything, for as long as the operator runs. What ends by an error ends the process: the kubelet restarts it."""

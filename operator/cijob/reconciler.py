@@ -67,7 +67,7 @@ class Reconciler:
         self._queue = queue
         self._settings = settings
         self._clock = clock
-        self._recorder = Recorder(cluster, self.jobs, queue, clock)
+        self.recorder = Recorder(cluster, self.jobs, queue, clock)
         self._reaper = Reaper(cluster, self.pods, self.jobs)
 
     async def reconcile(self, key: Key) -> None:
@@ -137,7 +137,7 @@ class Reconciler:
         except InvalidSpec as error:
             return await self._invalid(key, body, error)
         decision = await self._act(job, await self._decide(job))
-        await self._recorder.write(key, job, decision)
+        await self.recorder.write(key, job, decision)
         if decision.look_again_at is not None:
             self._look_again(key, decision.look_again_at)
         return decision
@@ -283,7 +283,7 @@ class Reconciler:
         )
         if isinstance(decision.action, DeleteJob):
             await self._gone_is_fine(self._cluster.delete_job(head.namespace, head.name, head.uid))
-        await self._recorder.write(key, head, decision)
+        await self.recorder.write(key, head, decision)
         if decision.look_again_at is not None:
             self._look_again(key, decision.look_again_at)
         return decision

@@ -42,6 +42,8 @@ class Recorder:
         self._jobs = jobs
         self._queue = queue
         self._clock = clock
+        #: Called with each status that landed, before the Event.
+        self.wrote: Callable[[CiJobHead, Decision], None] = lambda _job, _decision: None
 
     async def write(self, key: Key, job: CiJobHead, decision: Decision) -> None:
         """Write the decision's status if it is another than the job's, by one PATCH that tests UID and version.
@@ -58,6 +60,7 @@ class Recorder:
             log.info("the CiJob was deleted meanwhile")
             return
         self._jobs.observe(answer)
+        self.wrote(job, decision)
         end = decision.verdict
         if end is None:
             log.info("wrote the status", phase=str(decision.status.phase), reason=decision.status.reason)

@@ -74,6 +74,7 @@ class QuietJobs:
     def __init__(self) -> None:
         self.turns: dict[str | None, Pulse] = {None: Pulse()}
         self.heard: dict[str | None, Pulse] = {None: Pulse()}
+        self.heard_pools = Pulse()
 
     async def run(self) -> None:
         """Nothing, for ever."""

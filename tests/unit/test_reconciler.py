@@ -74,7 +74,7 @@ async def test_a_status_that_is_there_already_is_not_written() -> None:
     world = World(a_cijob().running())
     job = world.api.jobs[JOB_KEY]
 
-    await world.operator._recorder.write(JOB_KEY, parse(job), Decision(status=parse(job).status))
+    await world.operator.recorder.write(JOB_KEY, parse(job), Decision(status=parse(job).status))
 
     assert world.api.requests == []
 

@@ -62,6 +62,11 @@ class Admission:
         """How many Pods run or are reserved."""
         return len(self._pods)
 
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest job that waits was created (Unix time in seconds). Costs O(n)."""
+        return min((rank[1] for rank in self._ranks.values()), default=None)
+
     def count(self, namespace: str) -> int:
         """How many of a namespace run or are reserved."""
         return self._counts[namespace]
