@@ -71,6 +71,14 @@ CHANGES: dict[str, Any] = {
     "relistSeconds": 60,
     "log.format": "console",
     "log.level": "debug",
+    "metrics.enabled": False,
+    "metrics.serviceMonitor.enabled": True,
+    "metrics.serviceMonitor.labels": {"release": "prometheus"},
+    "metrics.serviceMonitor.interval": "10s",
+    "metrics.prometheusRule.enabled": True,
+    "metrics.prometheusRule.labels": {"release": "prometheus"},
+    "metrics.dashboard.enabled": True,
+    "metrics.dashboard.labels.grafana_dashboard": "yes",
     "replicas": 3,
     "resources": {"requests": {"cpu": "1"}},
     "nodeSelector": {"a": "b"},
@@ -90,6 +98,10 @@ CHANGES: dict[str, Any] = {
 #: What must be set too for a value to matter.
 TOGETHER: dict[str, Object] = {
     "networkPolicy.apiServerPorts": {"networkPolicy": {"enabled": True}},
+    "metrics.serviceMonitor.labels": {"metrics": {"serviceMonitor": {"enabled": True}}},
+    "metrics.serviceMonitor.interval": {"metrics": {"serviceMonitor": {"enabled": True}}},
+    "metrics.prometheusRule.labels": {"metrics": {"prometheusRule": {"enabled": True}}},
+    "metrics.dashboard.labels.grafana_dashboard": {"metrics": {"dashboard": {"enabled": True}}},
     "git.image.tag": {"git": {"image": {"repository": "example.com/git"}}},
     "git.image.digest": {"git": {"image": {"repository": "example.com/git"}}},
 }
@@ -122,6 +134,7 @@ TYPOS = [
     pytest.param({"defaults": {"job": {"requests": {"cpu": "1 core"}}}}, "does not match", id="a bad quantity"),
     pytest.param({"replicas": -1}, "minimum: got -1, want 0", id="fewer operators than none"),
     pytest.param({"log": {"level": "trace"}}, "must be one of", id="an unknown log level"),
+    pytest.param({"metrics": {"serviceMonitor": {"interval": 30}}}, "want string", id="an interval without a unit"),
     pytest.param({"terminationGraceSeconds": "60s"}, "want integer", id="a duration for seconds"),
 ]
 
