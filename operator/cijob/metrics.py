@@ -165,7 +165,7 @@ class Metrics:
         return pool if self._admitter.pool(pool) is not None else NO_POOL
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # the registry wants it hashable, which an Operator is not
 class _States(Collector):
     """What is read at each scrape. Pools are shown by the leader alone: only it gives turns."""
 
@@ -181,8 +181,8 @@ class _States(Collector):
         oldest = queue.oldest_work()
         age = 0.0 if oldest is None else asyncio.get_running_loop().time() - oldest
         yield GaugeMetricFamily("cijob_workqueue_oldest_work_seconds", "For how long the longest work has taken.", age)
-        yield CounterMetricFamily("cijob_workqueue_retries", "Work that is done again after trouble.", queue.retries)
-        yield CounterMetricFamily("cijob_workqueue_errors", "Work that an internal error ended.", queue.errors)
+        yield CounterMetricFamily("cijob_workqueue_retries", "Work that is done again after trouble.", queue.retried)
+        yield CounterMetricFamily("cijob_workqueue_errors", "Work that an internal error ended.", queue.broken)
         now = time.time()
         heard = {resource: now - age for resource, age in operator.silences().items()}
         yield _gauge("last_heard_timestamp_seconds", "The last word from the API server's watch.", "resource", heard)
