@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 #: Values that are passed on as they are.
-PASSED_ON = {"resources", "podSecurityContext", "securityContext"}
+PASSED_ON = {"defaultPool.spec", "policies.buildNamespaceLabels", "resources", "podSecurityContext", "securityContext"}
 
 #: Each value with another than its default.
 CHANGES: dict[str, Any] = {
@@ -37,7 +37,16 @@ CHANGES: dict[str, Any] = {
     "crds.enabled": False,
     "crds.keep": False,
     "rbac.create": False,
-    "rbac.aggregateToUsers": False,
+    "rbac.aggregateToView": False,
+    "defaultPool.create": False,
+    "defaultPool.spec": {"capacity": {"running": 4}},
+    "defaultPool.users": [{"kind": "Group", "name": "ci"}],
+    "policies.usePools": False,
+    "policies.guardBuildNamespaces": False,
+    "policies.refuseShells": True,
+    "policies.buildNamespaceLabels": {"a": "b"},
+    "buildNetworkPolicy.namespaces": ["team-a"],
+    "buildNetworkPolicy.egress": [{"ports": [{"port": 443}]}],
     "serviceAccount.create": False,
     "serviceAccount.name": "other",
     "serviceAccount.annotations": {"a": "b"},
@@ -97,6 +106,7 @@ CHANGES: dict[str, Any] = {
 
 #: What must be set too for a value to matter.
 TOGETHER: dict[str, Object] = {
+    "buildNetworkPolicy.egress": {"buildNetworkPolicy": {"namespaces": ["team-a"]}},
     "networkPolicy.apiServerPorts": {"networkPolicy": {"enabled": True}},
     "metrics.serviceMonitor.labels": {"metrics": {"serviceMonitor": {"enabled": True}}},
     "metrics.serviceMonitor.interval": {"metrics": {"serviceMonitor": {"enabled": True}}},
