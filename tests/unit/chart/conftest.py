@@ -1,4 +1,4 @@
-"""Helm: the machine's, if it is new enough for the chart, else the one that the development cluster uses."""
+"""Helm: the machine's, if it is new enough for the chart, else the one that the development cluster uses; and promtool."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def helm() -> Helm:
     if found and _is_version_4(found):
         return Helm(found)
     return Helm(str(Toolchain(cache_folder(dict(os.environ))).helm()))
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """promtool; built if the machine has none, which takes some minutes."""
+    return shutil.which("promtool") or str(Toolchain(cache_folder(dict(os.environ))).promtool())
 
 
 @pytest.fixture(scope="session")
