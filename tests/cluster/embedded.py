@@ -252,8 +252,9 @@ class Embedded:
         builder = Builder(self.config.cache, apt.read())
         daemons = [make() for name, make in extra.DAEMONS.items() if name in names]
         self.provide_images({recipe: done(builder.archive(recipe)) for recipe in daemons})
-        for name in extra.PROGRAMS.keys() & set(names):
-            store.register(self.config, builder.archive(extra.PROGRAMS[name](self.tools)), parse(name))
+        others = {**extra.PROGRAMS, **extra.SERVERS}
+        for name in others.keys() & set(names):
+            store.register(self.config, builder.archive(others[name](self.tools)), parse(name))
 
     def build_image(self, build: Build) -> None:
         """Build with buildah."""

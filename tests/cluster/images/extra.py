@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.images import daemons, programs
+from tests.cluster.images import daemons, programs, servers
 
 #: Images of the sidecar, by name: nodes need them.
 DAEMONS = {
@@ -21,7 +21,9 @@ PROGRAMS = {
     "cijob-dev/systemd:1": programs.systemd,
     "moby/buildkit:buildx-stable-1": programs.buildkit,
 }
-NAMES = (*DAEMONS, *PROGRAMS)
+#: Images of servers in Pods of their own, by name: nodes pull them from the registry.
+SERVERS = {"cijob-dev/git:1": servers.git}
+NAMES = (*DAEMONS, *PROGRAMS, *SERVERS)
 
 
 def check(names: Iterable[str]) -> None:
