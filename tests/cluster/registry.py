@@ -4,6 +4,7 @@ It runs twice over the same images: open, as the mirror of everything, and on an
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.api import answers
@@ -17,7 +18,7 @@ MANIFEST_TYPES = (
 )
 PROGRAM = "/usr/bin/docker-registry"
 #: Who may use the private one, and the password's hash (bcrypt, which the standard library does not have).
-USERNAME, PASSWORD = "ci", "open-sesame"  # noqa: S105 - of a registry of test images
+USERNAME, PASSWORD = "ci", "open-sesame"
 HTPASSWD = f"{USERNAME}:$2b$04$BwTfzgk.ON8qBl43C/Xt4.EkUOk/N/BU1m5M/HSZnuZHpaBt1ha8W\n"
 
 
@@ -33,7 +34,7 @@ def private_daemon(config: Config) -> Daemon:
     return serve(config, "private-registry", config.private_registry, access)
 
 
-def serve(config: Config, name: str, address: str, access: dict[str, object]) -> Daemon:
+def serve(config: Config, name: str, address: str, access: Mapping[str, object]) -> Daemon:
     settings = {
         "version": 0.1,
         "log": {"level": "warn"},
