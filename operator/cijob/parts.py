@@ -35,6 +35,7 @@ class RetryReason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     DISK_LIMIT_EXCEEDED = "DiskLimitExceeded"
     IMAGE_PULL_FAILED = "ImagePullFailed"
+    SERVICE_IMAGE_PULL_FAILED = "ServiceImagePullFailed"
     START_ERROR = "StartError"
     SOURCE_FAILED = "SourceFailed"
     SERVICE_NOT_READY = "ServiceNotReady"
@@ -160,7 +161,7 @@ class RetryWhen(Model):
 
     reasons: Annotated[tuple[RetryReason, ...], Field(min_length=1, max_length=16)] | None = None
     """Reasons: ScriptFailed, OOMKilled, DaemonOOMKilled, DeadlineExceeded, DiskLimitExceeded, ImagePullFailed,
-    StartError, SourceFailed or ServiceNotReady."""
+    ServiceImagePullFailed, StartError, SourceFailed or ServiceNotReady."""
     exit_codes: Annotated[tuple[ExitCode, ...], Field(min_length=1, max_length=64)] | None = None
     """Exit codes of the script or command, 1 to 255, such as 75."""
 

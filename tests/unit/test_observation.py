@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cijob.observation import ContainerState, DaemonReport, JobReport, Terminated, observe_pod
+from cijob.observation import ContainerState, Terminated, observe_pod
+from cijob.reports import DaemonReport, JobReport
 from tests.unit.builders import JOB_NAME, JOB_UID, NAMESPACE, POD_NAME, POD_UID, Body, a_pod, at
 
 #: `kubectl get pod -o json` of a Pod whose job failed while its sidecar still ran (kubelet 1.36), without its spec's details.
