@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.cluster.images.daemons import DOCKER
 from tests.cluster.images.oci import File, Settings
-from tests.cluster.images.recipe import Recipe, Rootfs
+from tests.cluster.images.recipe import BUSYBOX, Recipe, Rootfs, script
 from tests.cluster.toolchain import Toolchain
 
 CPUS = Path(__file__).with_name("cpus")
@@ -51,3 +51,9 @@ def buildkit(tools: Toolchain) -> Recipe:
         File("/usr/bin/buildkit-runc", target="/usr/bin/runc"),
     )
     return Recipe("moby/buildkit:buildx-stable-1", Settings(("buildkitd",)), files, DOCKER)
+
+
+def ryuk(_tools: Toolchain) -> Recipe:
+    """What Testcontainers starts to clean up: the name and tag are those of its Python package."""
+    files = (script("ryuk"), File("/usr/bin/busybox", BUSYBOX.read_bytes()))
+    return Recipe("testcontainers/ryuk:0.8.1", Settings(("ryuk",)), files, DOCKER)
