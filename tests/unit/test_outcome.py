@@ -649,8 +649,10 @@ _DB = {"name": "db", "image": "postgres:16", "limit": 64 * 1024 * 1024}
         ({"oomKilled": None, "disk": None}, ""),
         (
             {"oomKilled": _DB},
-            " The container db (postgres:16) was killed for memory, with a limit of 64Mi. "
-            "Memory: the job took up to 1.2Mi (no limit).",
+            (
+                " The container db (postgres:16) was killed for memory, with a limit of 64Mi. "
+                "Memory: the job took up to 1.2Mi (no limit)."
+            ),
         ),
         (
             {"oomKilled": _DB | {"limit": None}, "peakMemory": None},
@@ -658,8 +660,10 @@ _DB = {"name": "db", "image": "postgres:16", "limit": 64 * 1024 * 1024}
         ),
         (
             {"oomKilled": {"name": "", "image": "", "limit": 384 * MIB}, "innerPeakMemory": 384 * MIB},
-            " A container or a step of a build was killed for memory, with a limit of 384Mi. "
-            "Memory: the job took up to 1.2Mi (no limit); Docker's containers took up to 384Mi (no limit).",
+            (
+                " A container or a step of a build was killed for memory, with a limit of 384Mi. "
+                "Memory: the job took up to 1.2Mi (no limit); Docker's containers took up to 384Mi (no limit)."
+            ),
         ),
         ({"innerPeakMemory": 384 * MIB}, ""),
         (
