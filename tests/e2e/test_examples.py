@@ -19,11 +19,13 @@ from tests.e2e.images import provide
 if TYPE_CHECKING:
     from tests.e2e.lab import Cluster, Job, Jobs, Object
 
-#: docker-run.yaml is what test_mission.py is about.
+#: What test_mission.py and test_testcontainers.py are about.
+ELSEWHERE = {"docker-run.yaml", "testcontainers.yaml"}
 EXAMPLES = sorted(
-    path for path in (Path(__file__).parents[2] / "examples").glob("*.yaml") if path.name != "docker-run.yaml"
+    path for path in (Path(__file__).parents[2] / "examples").glob("*.yaml") if path.name not in ELSEWHERE
 )
 ENDS = {"timeout.yaml": ("Failed", "DeadlineExceeded"), "cancel.yaml": ("Cancelled", "Cancelled")}
+IMAGES = {"services.yaml": ("postgres:17", "redis:8")}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,8 @@ def credentials(cluster: Cluster, namespace: str) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_ends_as_it_says(jobs: Jobs, path: Path, request: pytest.FixtureRequest) -> None:
+    if path.name in IMAGES:
+        provide(*IMAGES[path.name])
     text = path.read_text()
     manifests = list(yaml.safe_load_all(text.replace("git.example.com", NAME)))
     if "git.example.com" in text:
