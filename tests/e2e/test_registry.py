@@ -184,7 +184,7 @@ def test_compose_pulls_private_images(jobs: Jobs, registry: str) -> None:
     assert "app-1  | it runs" in succeeded(job)
 
 
-def test_a_job_without_a_shell_of_ours_finds_the_configuration(jobs: Jobs, registry: str) -> None:
+def test_a_command_finds_the_configuration(jobs: Jobs, registry: str) -> None:
     job = jobs.start(
         "command",
         image=CLIENT,

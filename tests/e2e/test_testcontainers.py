@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from tests.cluster.registry import PASSWORD
 from tests.e2e.images import provide
 from tests.e2e.lab import ROOT
 from tests.e2e.test_containment import heredoc
+from tests.e2e.test_registry import config, secret
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Job, Jobs, Object
@@ -51,6 +53,13 @@ def test_a_folder_of_the_workspace_is_mounted():
     with container.with_command("sleep 60") as client:
         assert client.exec(["sh", "-c", "echo written >/data/file"])[0] == 0
     assert Path("data/file").read_text() == "written\n"
+"""
+PRIVATE = r"""
+from testcontainers.core.container import DockerContainer
+
+def test_it_runs():
+    with DockerContainer("HOST/library/busybox:stable").with_command("sleep 60") as container:
+        assert container.exec("echo it runs")[1] == b"it runs\n"
 """
 LEAK = r"""
 import os
@@ -109,3 +118,11 @@ def test_the_example_passes_as_it_is_written(jobs: Jobs) -> None:
     manifest: Object = yaml.safe_load((ROOT / "examples" / "testcontainers.yaml").read_text())
     manifest["spec"]["image"] = IMAGE  # what it installs is there already
     assert "1 passed" in succeeded(jobs.apply(manifest))
+
+
+def test_a_private_image_is_pulled_with_the_jobs_secret(jobs: Jobs) -> None:
+    host = jobs.cluster.private_registry
+    secret(jobs.cluster, jobs.namespace, "registry", config(host, PASSWORD))
+    suite = heredoc("test_private.py", PRIVATE.replace("HOST", host))
+    spec = {"imagePullSecrets": [{"name": "registry"}], "script": [suite, "pytest test_private.py"]}
+    assert "1 passed" in succeeded(jobs.start("private", image=IMAGE, **spec))
