@@ -98,7 +98,8 @@ def test_every_kind_of_ref_is_checked_out(jobs: Jobs, server: GitServer, ref: st
 def test_depth_0_is_the_whole_history(jobs: Jobs, server: GitServer) -> None:
     del server
     log = succeeded(start(jobs, "depth", HTTP, "git log --format=%s; git describe; git tag; git branch -r", depth=0))
-    assert all(f"\n{line}\n" in log for line in ("three\ntwo\none", "v1-1-g", "light\nv1")), log
+    assert re.search(r"\nthree\ntwo\none\nv1-1-g\w+\nlight\nv1\n", log), log
+    assert "origin/feature\n" in log
 
 
 def test_the_checkout_runs_while_the_daemon_boots_and_is_mounted_into_inner_containers(
@@ -127,7 +128,7 @@ def test_https_with_a_password_and_an_authority_of_ones_own_shows_neither_to_the
     jobs: Jobs, server: GitServer
 ) -> None:
     job = start(
-        jobs, "https", HTTPS, "cat number lib/file lib/nested/file", "env; cat .git/config; grep -r horse . /.cijob || echo none",
+        jobs, "https", HTTPS, "cat number lib/file lib/nested/file", "env; cat .git/config; grep -r '[h]orse' . /.cijob || echo none",
         credentials="https", ref="modules", submodules="Recursive",
     )  # fmt: skip
     log = succeeded(job)
@@ -141,11 +142,10 @@ def test_submodules_are_left_alone_unless_asked_for(jobs: Jobs, server: GitServe
     del server
     log = succeeded(start(jobs, "plain", HTTP, "cat number lib/file || echo none", ref="modules"))
     assert log.endswith("none\n")
-    log = succeeded(
-        start(jobs, "normal", HTTP, "cat lib/file lib/nested/file || echo none", ref="modules", submodules="Normal")
-    )
-    assert "\nlib\n" in log
-    assert log.endswith("none\n")
+    script = ("cat lib/file lib/nested/file || echo none", "cd lib", "git log --format=%s", "git status --short")
+    log = succeeded(start(jobs, "normal", HTTP, *script, ref="modules", submodules="Normal"))
+    assert re.search(r"\nlib\n.*nested.*\nnone\n", log), log
+    assert log.endswith("$ git log --format=%s\nlib\n$ git status --short\n")
 
 
 def test_a_submodule_on_another_host_does_not_get_the_credentials(jobs: Jobs, server: GitServer) -> None:
@@ -156,8 +156,8 @@ def test_a_submodule_on_another_host_does_not_get_the_credentials(jobs: Jobs, se
 
 @pytest.mark.parametrize("url", [SSH, f"ssh://git@{NAME}/srv/app.git"])
 def test_ssh_with_a_key_and_known_hosts(jobs: Jobs, server: GitServer, url: str) -> None:
-    key = server.file("/client/key").splitlines()[1]
-    search = f"grep -r {key[:30]} . /.cijob /dev/shm /tmp || echo none"
+    secret = server.file("/client/key").splitlines()[3]  # the lines before tell nothing that is not public
+    search = f"grep -r '[{secret[0]}]{secret[1:30]}' . /.cijob /dev/shm /tmp || echo none"
     log = succeeded(
         start(jobs, "ssh", url, "cat number lib/file", search, credentials="ssh", ref="modules", submodules="Normal")
     )
@@ -175,7 +175,7 @@ def test_ssh_without_known_hosts_trusts_and_says_so(jobs: Jobs, server: GitServe
 def test_a_secret_that_comes_late_is_waited_for(jobs: Jobs, server: GitServer) -> None:
     job = start(jobs, "late", HTTPS, "cat number", credentials="late")
     job.wait_for_phase("Starting")
-    wait_for(lambda: '"late" not found' in json.dumps(job.pod().get("status", {})) or None, 60, lambda: str(job.pod()))
+    wait_for(lambda: "not found" in json.dumps(job.pod().get("status", {})) or None, 60, lambda: str(job.pod()))
     authority = server.file("/client/ca.crt")
     server.secret("late", **{"username": USERNAME, "password": PASSWORD, "ca.crt": authority})
     assert succeeded(job).endswith("\nthree\n")
