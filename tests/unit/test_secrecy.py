@@ -108,10 +108,10 @@ def test_the_same_holds_for_a_service() -> None:
             "fatal: unable to access 'https://***@example.com/x.git/': 403",
         ),
         (
-            "https://hunter2@example.com ssh://git@example.com:22/x",
-            "https://***@example.com ssh://***@example.com:22/x",
+            "https://hunter2@example.com http://me:hun@ter2@example.com/x",
+            "https://***@example.com http://***@example.com/x",
         ),
-        ("https://me:hunter2/x@y@example.com", "https://me:hunter2/x@y@example.com"),  # no user: a path
+        ("ssh://git@example.com:22/x@y", "ssh://git@example.com:22/x@y"),
         ("git@example.com: Permission denied (publickey).", "git@example.com: Permission denied (publickey)."),
         ("https://example.com/a@b?c", "https://example.com/a@b?***"),
         ("why?", "why?"),

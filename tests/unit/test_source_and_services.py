@@ -169,15 +169,15 @@ async def test_a_pod_whose_checkout_failed_is_not_stopped_since_the_kubelet_ends
         (not_ready(a_pod(), "cache"), "cache was not ready after 90 s."),
         (
             not_ready(a_pod()).restarted("db", 2),
-            "db was not ready after 60 s: its container ended with 2, and was started 2 times.",
+            "db was not ready after 60 s: its container exited with 2 and was restarted 1 time.",
         ),
         (
             not_ready(a_pod()).restarted("db", 137, reason="OOMKilled", times=4),
-            "its container ended with 137 for want of memory (its resources.limits.memory), and was started 5 times.",
+            "its container exited with 137 for want of memory (its resources.limits.memory) and was restarted 4 times.",
         ),
         (
             not_ready(a_pod()).init("db", {"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}}),
-            "its container ended with 0.",
+            "its container exited with 0.",
         ),
     ],
 )
@@ -277,7 +277,7 @@ async def test_without_a_launcher_the_log_of_the_run_before_is_read() -> None:
 
     assert (await world.work(at(70)))[0] == "GET pod/log"
     assert world.status["reason"] == "ServiceNotReady"
-    assert world.status["message"].endswith("ended with 1, and was started 2 times. It said last: no room")
+    assert world.status["message"].endswith("exited with 1 and was restarted 1 time. It said last: no room")
 
 
 # --- before the job runs

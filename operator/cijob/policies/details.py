@@ -127,8 +127,9 @@ def service_detail(service: Service, state: ContainerState) -> str:
     death = state.death
     if death is not None:
         why = " for want of memory (its resources.limits.memory)" if death.reason == "OOMKilled" else ""
-        text += f": its container ended with {death.exit_code}{why}"
-        text += f", and was started {state.restart_count + 1} times" if state.restart_count else ""
+        text += f": its container exited with {death.exit_code}{why}"
+    if state.restart_count:
+        text += f" and was restarted {state.restart_count} time{'s' * (state.restart_count > 1)}"
     return f"{text}."
 
 

@@ -25,7 +25,7 @@ from cijob.models import CiJobSpec
 if TYPE_CHECKING:
     from cijob.parts import Service
 
-_USER: Final = re.compile(r"(?<=://)[^/?#@\s\"'<>]*@")
+_USER: Final = re.compile(r"(https?://)[^/?#\s\"'<>]*@")
 _QUERY: Final = re.compile(r"(://[^\s?\"'<>]*)\?[^\s\"'<>]*")
 _HIDDEN: Final = (
     "The runtime's words are not shown: the command refers to a variable, and one comes from a Secret. "
@@ -35,7 +35,7 @@ _HIDDEN: Final = (
 
 def cleaned(text: str) -> str:
     """A node's text without the credentials that addresses in it may carry."""
-    return _QUERY.sub(r"\1?***", _USER.sub("***@", text))
+    return _QUERY.sub(r"\1?***", _USER.sub(r"\1***@", text))
 
 
 def runtime_words(text: str, container: CiJobSpec | Service | None) -> str:
