@@ -121,8 +121,10 @@ class FakeCluster(Cluster):
 
     async def read_log(self, namespace: str, name: str, container: str, *, previous: bool) -> str:
         """What a container said, of its run before where that is asked for."""
+        lost = self._ask("GET pod/log")
         _found(self.pods, (namespace, name))
-        self._ask("GET pod/log")
+        if lost is not None:
+            raise lost
         return self.logs.get(f"{container} before" if previous else container, "")
 
     async def create_pod(self, manifest: Body) -> Body:

@@ -2,7 +2,7 @@
 
 The rule: nothing that can hold a value from a Secret gets into a status, an Event or the operator's log. The operator
 reads no Secrets, and what it writes into a Pod only refers to them. So their values can come back only in what a node
-says once it has put them into a container, and each such text goes through this file:
+says once it has put them into a container, and each such text is shown by a line of this table:
 
 | the text | what may be in it | what is shown |
 | --- | --- | --- |
@@ -12,6 +12,7 @@ says once it has put them into a container, and each such text goes through this
 | a service's log | all that it was given | nothing where it was given a value from a Secret |
 | the report in a termination message | whatever a command wrote there in its place | numbers, and what is looked up in the spec with them |
 | the report's inner container that was killed | its name and image, as the script named them to Docker | both, in a narrow alphabet |
+| the kubelet's and the scheduler's, on the Pod as a whole; `dind.sh`'s | nothing that a container was given | as it is |
 | the job's log, environment and files | everything | never read |
 """
 
