@@ -48,6 +48,7 @@ FAILURES = [
 WRITES = ["POST pod", "PATCH job/status", "PATCH pod", "DELETE pod", "DELETE job", "POST event"]
 
 
+LATE = report(125, part="services", entry=0, service="db")
 STEPS: dict[str, Callable[[PodBuilder, float], PodBuilder]] = {
     "start": lambda pod, _: pod,
     "daemon": lambda pod, now: pod.dind_running(now),
@@ -60,7 +61,6 @@ STEPS: dict[str, Callable[[PodBuilder, float], PodBuilder]] = {
     "checkout fails": lambda pod, now: pod if pod.pod.job.running_since else pod.git_ended(1, "fatal", finished=now),
     "service is late": lambda pod, now: pod.terminated(125, report=LATE, finished=now),
 }
-LATE = report(125, part="services", entry=0, service="db")
 ENDS = {
     "end": ("Failed", ""),
     "evicted": ("Failed", ""),
