@@ -54,6 +54,17 @@ def test_a_folder_of_the_workspace_is_mounted():
         assert client.exec(["sh", "-c", "echo written >/data/file"])[0] == 0
     assert Path("data/file").read_text() == "written\n"
 """
+DATABASES = r"""
+import psycopg
+from testcontainers.community.postgres import PostgresContainer
+from testcontainers.community.redis import RedisContainer
+
+def test_postgres_and_redis_answer():
+    with PostgresContainer("postgres:17", driver=None) as postgres, RedisContainer("redis:8") as redis:
+        with psycopg.connect(postgres.get_connection_url()) as connection:
+            assert connection.execute("select 6 * 7").fetchone() == (42,)
+        assert redis.get_client().incr("counter") == 1
+"""
 PRIVATE = r"""
 from testcontainers.core.container import DockerContainer
 
@@ -105,6 +116,12 @@ def test_a_suite_of_testcontainers_is_green(jobs: Jobs, endpoint: str) -> None:
     script = [heredoc("test_suite.py", SUITE), "pytest -p no:cacheprovider test_suite.py"]
     log = succeeded(jobs.start("suite", image=IMAGE, docker={"endpoint": endpoint}, script=script))
     assert "3 passed" in log
+
+
+def test_postgres_and_redis_are_a_line_each(jobs: Jobs) -> None:
+    provide("postgres:17", "redis:8")
+    script = [heredoc("test_databases.py", DATABASES), "pytest test_databases.py"]
+    assert "1 passed" in succeeded(jobs.start("databases", image=IMAGE, script=script))
 
 
 def test_what_a_killed_test_left_is_removed(jobs: Jobs) -> None:

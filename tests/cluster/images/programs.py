@@ -4,10 +4,11 @@ from pathlib import Path
 
 from tests.cluster.images.daemons import DOCKER
 from tests.cluster.images.oci import File, Settings
-from tests.cluster.images.recipe import BUSYBOX, Recipe, Rootfs, script
+from tests.cluster.images.recipe import Recipe, Rootfs
 from tests.cluster.toolchain import Toolchain
 
 CPUS = Path(__file__).with_name("cpus")
+RYUK = Path(__file__).with_name("ryuk")
 JAVA = Rootfs("java", "trixie", ("default-jre-headless",))
 # 252 is the last systemd that boots on cgroup v1 without being told to
 SYSTEMD = Rootfs("systemd", "bookworm", ("systemd-sysv",))
@@ -53,7 +54,7 @@ def buildkit(tools: Toolchain) -> Recipe:
     return Recipe("moby/buildkit:buildx-stable-1", Settings(("buildkitd",)), files, DOCKER)
 
 
-def ryuk(_tools: Toolchain) -> Recipe:
+def ryuk(tools: Toolchain) -> Recipe:
     """What Testcontainers starts to clean up: the name and tag are those of its Python package."""
-    files = (script("ryuk"), File("/usr/bin/busybox", BUSYBOX.read_bytes()))
-    return Recipe("testcontainers/ryuk:0.8.1", Settings(("ryuk",)), files, DOCKER)
+    program = tools.program(RYUK)
+    return Recipe("testcontainers/ryuk:0.8.1", Settings(("/ryuk",)), (File("/ryuk", program.read_bytes()),))
