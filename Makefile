@@ -65,7 +65,7 @@ cluster-up: ## Bring up the development cluster, or repair it
 cluster-down: ## Take the development cluster away (caches stay)
 	@python3 tests/cluster down
 
-crds: ## Write crds/ and the chart's copy from the models
+crds: ## Write crds/, the chart's copy and docs/reference.md from the models
 	@scripts/run python -m cijob.crdgen --write
 
 image: cluster-up ## Build the operator's image and give it to the development cluster

@@ -127,9 +127,9 @@ def _defaults(job: CiJob) -> dict[str, str]:
         defaults["DOCKER_CONFIG"] = names.DOCKER_CONFIG_DIR
     given = {*(spec.variables or {}), *(variable.name for variable in spec.env or ())}
     if spec.source is not None and "GIT_CONFIG_COUNT" not in given:
-        # The checkout is root's, and git would refuse it to a job of another user (CVE-2022-24765).
-        directory = _literal(spec.working_dir)
-        defaults |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": directory}
+        # The checkout is root's, and git would refuse it to a job of another user (CVE-2022-24765). Its submodules are
+        # repositories too, wherever they are.
+        defaults |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     return defaults
 
 

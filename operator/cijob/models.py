@@ -83,7 +83,8 @@ class CiJobSpec(Model):
     pool_name: Annotated[str, Field(min_length=1, max_length=63)] = DEFAULT_POOL
     """The BuildPool that runs the job. Only default is possible until pools exist."""
     image: Annotated[str, Field(min_length=1, max_length=1024)]
-    """The image of the job container, such as ubuntu:25.10."""
+    """The image of the job container, such as ubuntu:25.10. It runs as the image's own user, not privileged; a script needs
+    /bin/sh in it."""
     image_pull_policy: PullPolicy | None = None
     """When the image is pulled: Always, IfNotPresent or Never. When unset: Always for the tag latest or none,
     IfNotPresent for the rest."""
@@ -92,36 +93,38 @@ class CiJobSpec(Model):
     its exit code. An entry may hold many lines. Each is printed as it starts. Exactly one of script and command is
     needed."""
     before_script: Script | None = None
-    """Shell commands that run before script's, in the same shell."""
+    """Shell commands that run before script's, in the same shell; the first that fails ends the job too."""
     after_script: Script | None = None
     """Shell commands that always run at the end, in a shell of their own and for at most 5 minutes, with the outcome in
     CIJOB_STATUS (success, failed or canceled) and CIJOB_EXIT_CODE. They do not change the outcome."""
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=256)] | None = None
     """The program to start instead of a script, as a list of words; for images without a shell. $(NAME) is replaced as
-    in a Pod."""
+    in a Pod. Exactly one of script and command is needed."""
     args: Annotated[tuple[Argument, ...], Field(max_length=256)] | None = None
-    """Arguments after command."""
+    """Arguments after command's words."""
     shell: Shell = Shell.AUTO
     """The shell for the scripts: Auto (also when unset) takes bash where the image has it and sh elsewhere; bash or sh
     take just that."""
     variables: Annotated[dict[VariableName, VariableValue], Field(max_length=256)] | None = None
-    """Environment variables with literal values: $ stays $. Names that start with CIJOB_ belong to the operator."""
+    """Environment variables with literal values: $ stays $. Every job finds these set: CI (true), CIJOB_NAME,
+    CIJOB_NAMESPACE, CIJOB_UID, CIJOB_ATTEMPT and CIJOB_POOL. Names that start with CIJOB_ belong to the operator."""
     env: Annotated[tuple[EnvVar, ...], Field(max_length=256)] | None = None
     """Environment variables as in a Pod, with values from Secrets, ConfigMaps or fields of the Pod where wanted."""
     env_from: Annotated[tuple[EnvFromSource, ...], Field(max_length=32)] | None = None
     """Secrets and ConfigMaps whose keys all become environment variables, as in a Pod."""
     working_dir: Annotated[str, Field(min_length=1, max_length=512)] = DEFAULT_WORKING_DIR
-    """The folder where the script starts: an empty volume at the same path in the job and the Docker daemon, so that
-    docker run -v $PWD:/src works. An absolute path outside the system's folders."""
+    """The folder where the script starts: an empty volume at the same path in the job, the Docker daemon and the services,
+    so that docker run -v $PWD:/src works. An absolute path outside the system's folders."""
     source: Source | None = None
     """What is in workingDir when the script starts; it is empty when unset."""
     services: Annotated[tuple[Service, ...], Field(max_length=8)] | None = None
-    """Containers beside the job, such as a database, reached under their names."""
+    """Containers beside the job, such as a database, which share its network and are reached under their names."""
     image_pull_secrets: Annotated[tuple[LocalObject, ...], Field(max_length=16)] | None = None
-    """Secrets of the type kubernetes.io/dockerconfigjson for the images of the job and its services. The first is also
-    the docker configuration of the job, for docker pull and push."""
+    """Secrets of the type kubernetes.io/dockerconfigjson with which all images of the job's Pod are pulled. The first is
+    also copied to where DOCKER_CONFIG points, for docker pull and docker push in the script."""
     platform: Platform | None = None
-    """The kind of node that the job needs: linux/amd64 or linux/arm64. Any when unset."""
+    """The kind of node that the job runs on: linux/amd64 or linux/arm64. All its images need to be of that kind. Any node
+    when unset."""
     resources: Resources | None = None
     """Requests and limits of the job container. The containers that it starts with docker count under
     docker.resources."""
@@ -136,11 +139,11 @@ class CiJobSpec(Model):
     retry: Retry = Retry()
     """Whether and when the job runs again after a failure. Unset: only after trouble that is not its own."""
     priority: Annotated[StrictInt, Field(ge=-1000, le=1000)] = 0
-    """Jobs of higher priority are admitted first where jobs have to wait, -1000 to 1000. 0 when unset. May be changed at
-    any time."""
+    """Jobs of higher priority are to be admitted first where jobs have to wait, -1000 to 1000; it orders nothing until
+    pools exist. 0 when unset. May be changed at any time."""
     suspend: StrictBool = False
-    """True keeps an attempt that has not started from starting; one that runs goes on. False when unset. May be changed
-    at any time."""
+    """True keeps the job waiting: no attempt gets a Pod until it is false again. An attempt that has its Pod goes on. False
+    when unset. May be changed at any time."""
     ttl_seconds_after_finished: Annotated[StrictInt, Field(ge=0, le=31536000)] | None = None
     """Seconds after the end until the CiJob, its Pod and its log are deleted; at most a year, 31536000. The operator's
     default (86400, a day) when unset. May be changed at any time."""

@@ -35,6 +35,7 @@ class RetryReason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     DISK_LIMIT_EXCEEDED = "DiskLimitExceeded"
     IMAGE_PULL_FAILED = "ImagePullFailed"
+    SERVICE_IMAGE_PULL_FAILED = "ServiceImagePullFailed"
     START_ERROR = "StartError"
     SOURCE_FAILED = "SourceFailed"
     SERVICE_NOT_READY = "ServiceNotReady"
@@ -66,7 +67,7 @@ class Docker(Model):
     /var/run/docker.sock. Unix: on the socket only, which is safer and starts about 1 s sooner. DOCKER_HOST is set
     to match."""
     resources: Resources | None = None
-    """Requests and limits of the daemon and of all containers that it runs."""
+    """Requests and limits of the daemon together with all containers and builds that it runs."""
     storage: Storage | None = None
     """The volume for the daemon's images, containers and volumes."""
     start_timeout: Duration = "60s"
@@ -82,28 +83,30 @@ class Submodules(StrEnum):
 
 
 class LocalObject(Model):
-    """An object in the CiJob's own namespace."""
+    """A Secret in the CiJob's own namespace."""
 
     name: ObjectName
-    """Name of the object."""
+    """Name of the Secret."""
 
 
 class Git(Model):
     """A git repository."""
 
     url: Annotated[str, Field(min_length=1, max_length=2048)]
-    """Where it is: https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH; http://HOST/PATH without credentials only.
-    Names and passwords belong into a Secret."""
+    """Where it is: https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH, such as
+    https://git.example.com/team/app.git; http://HOST/PATH without credentials only. Names and passwords for https stand in
+    the Secret of credentialsSecretRef, never here."""
     ref: Annotated[str, Field(min_length=1, max_length=255)] | None = None
-    """The branch, tag or commit to check out. The repository's default branch when unset."""
+    """What to check out: a branch, a tag, a commit, or a full ref such as refs/pull/42/head. The repository's default
+    branch when unset. The script finds the commit in CIJOB_GIT_COMMIT."""
     depth: Annotated[StrictInt, Field(ge=0, le=100000)] = 1
-    """How many commits of history are fetched; 0 for all of them. 1 when unset."""
+    """How many commits of history are fetched, 1 for the newest only; 0 for all of them. 1 when unset."""
     submodules: Submodules | None = None
-    """Normal checks the repository's submodules out, Recursive theirs too; none are when unset."""
+    """Normal checks the repository's submodules out too, Recursive theirs as well. None are when unset."""
     credentials_secret_ref: LocalObject | None = None
     """A Secret with the keys username and password, or ssh-privatekey, as kubernetes.io/basic-auth and
-    kubernetes.io/ssh-auth have them; beside them known_hosts (the server's keys, for ssh) and ca.crt (who signed its
-    certificate, for https). The job container does not see them."""
+    kubernetes.io/ssh-auth have them; beside them known_hosts (the server's keys, for ssh; without it any key is taken) and
+    ca.crt (who signed its certificate, for https). The job container does not see them. None when unset."""
 
 
 class Source(Model):
@@ -125,28 +128,29 @@ class Service(Model):
     name: Annotated[str, Field(min_length=1, max_length=63)]
     """Name of its container, and the host name under which it is reached, such as db."""
     image: Annotated[str, Field(min_length=1, max_length=1024)]
-    """Its image, such as postgres:18."""
+    """Its image, such as postgres:18. It starts with the image's own program and user, not privileged."""
     image_pull_policy: PullPolicy | None = None
     """When the image is pulled: Always, IfNotPresent or Never. When unset: Always for the tag latest or none,
     IfNotPresent for the rest."""
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=64)] | None = None
-    """The program to start instead of the image's entry point, as a list of words."""
+    """The program to start instead of the image's entry point, as a list of words. $(NAME) is replaced as in a Pod."""
     args: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=64)] | None = None
-    """Arguments of the program, instead of the image's own."""
+    """Arguments of the program, instead of the image's own, such as [-c, fsync=off]."""
     variables: Annotated[dict[VariableName, VariableValue], Field(max_length=64)] | None = None
-    """Environment variables with literal values: $ stays $. It sees none of the job's."""
+    """Its environment variables with literal values: $ stays $. It sees none of the job's."""
     env: Annotated[tuple[EnvVar, ...], Field(max_length=64)] | None = None
-    """Environment variables as in a Pod, with values from Secrets, ConfigMaps or fields of the Pod where wanted."""
+    """Its environment variables as in a Pod, with values from Secrets, ConfigMaps or fields of the Pod where wanted."""
     ports: Annotated[tuple[Port, ...], Field(min_length=1, max_length=16)] | None = None
-    """TCP ports on which it listens, such as 5432: the script waits until it does. No two services can have one port."""
+    """TCP ports on which it listens, such as 5432: the script waits until it does. No two services can have one port, nor
+    can one have 2375 beside a Docker daemon with endpoint TCP."""
     ready: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=64)] | None = None
     """A program in its container that succeeds once the service is ready, as a list of words, such as pg_isready: the
-    script waits until it does. Its image needs /bin/sh for this."""
+    script waits until it does. Its image needs /bin/sh for this. With neither ports nor ready nothing waits for it."""
     start_timeout: Duration = "60s"
     """How long the script waits for ports and ready before the job fails as ServiceNotReady: 1s to 30m, such as 90s. 60s
     when unset."""
     resources: Resources | None = None
-    """Its requests and limits."""
+    """Its requests and limits. A service that dies, such as for want of memory, is started again."""
 
 
 ExitCode = Annotated[StrictInt, Field(ge=1, le=255)]
@@ -157,7 +161,7 @@ class RetryWhen(Model):
 
     reasons: Annotated[tuple[RetryReason, ...], Field(min_length=1, max_length=16)] | None = None
     """Reasons: ScriptFailed, OOMKilled, DaemonOOMKilled, DeadlineExceeded, DiskLimitExceeded, ImagePullFailed,
-    StartError, SourceFailed or ServiceNotReady."""
+    ServiceImagePullFailed, StartError, SourceFailed or ServiceNotReady."""
     exit_codes: Annotated[tuple[ExitCode, ...], Field(min_length=1, max_length=64)] | None = None
     """Exit codes of the script or command, 1 to 255, such as 75."""
 

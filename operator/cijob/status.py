@@ -116,7 +116,7 @@ def _history(last: CiJobStatus, pod: ObservedPod | None, verdict: Verdict, now: 
     """The attempts that have ended with this one, if it had a Pod."""
     if last.pod_uid is None:
         return last.attempts
-    ended = pod.job.terminated.finished_at if pod is not None and pod.job.terminated is not None else None
+    ended = pod.end.finished_at if pod is not None and pod.end is not None else None
     attempt = Attempt(
         attempt=last.current,
         pod_name=last.pod_name,

@@ -26,8 +26,9 @@ _JOB_NAME = re.compile(say.JOB_NAME)
 _WORKING_DIR = re.compile(say.WORKING_DIR)
 _DOTTED_DIR = re.compile(say.DOTTED_DIR, re.DOTALL)
 _SYSTEM_DIR = re.compile(say.SYSTEM_DIR, re.DOTALL)
-_GIT_URL = re.compile(say.GIT_URL)
-_GIT_REF = re.compile(say.GIT_REF)
+# RE2's \s, and so the API server's, knows ASCII only.
+_GIT_URL = re.compile(say.GIT_URL, re.ASCII)
+_GIT_REF = re.compile(say.GIT_REF, re.ASCII)
 _DNS_LABEL = re.compile(say.JOB_NAME)
 
 

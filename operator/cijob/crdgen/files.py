@@ -1,4 +1,4 @@
-"""The generated files: the CRD for kubectl and its copy in the chart."""
+"""The generated files: the CRD for kubectl, its copy in the chart, and the page about it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import yaml
 
 from cijob.crdgen.crd import cijob_crd
 from cijob.crdgen.pool import pool_crd
+from cijob.crdgen.reference import reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ class _Dumper(yaml.SafeDumper):
 
 def generated(root: Path) -> dict[Path, str]:
     """The content that each generated file should have, by its path below a checkout."""
-    files = {}
+    files = {root / "docs" / "reference.md": reference()}
     for crd, source, template in (
         (cijob_crd(), "models.py", "crds.yaml"),
         (pool_crd(), "pool.py", "crd-buildpools.yaml"),

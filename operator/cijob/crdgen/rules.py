@@ -41,7 +41,7 @@ def matches(pattern: str, subject: str = "self") -> str:
 #: first Secret is special. By field, what shows the order.
 _ORDERED = {
     "env": "e, e.name",
-    "services": "s, has(s.env) ? s.env.map(e, e.name) : []",
+    "services": "s, [s.name] + (has(s.env) ? s.env.map(e, e.name) : [])",
     "imagePullSecrets": "s, s.name",
 }
 

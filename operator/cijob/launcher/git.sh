@@ -27,8 +27,7 @@ masked() { # copies its input, line by line, without the password as it is or as
         for word in "$secret" "$encoded"; do
             [ -n "$word" ] || continue
             clean=''
-            while :; do
-                case $line in *"$word"*) ;; *) break ;; esac
+            while [ "$line" != "${line#*"$word"}" ]; do
                 clean="$clean${line%%"$word"*}***"
                 line=${line#*"$word"}
             done
@@ -50,8 +49,12 @@ configure() { # what the URL's own host gets, no other does: submodules may be a
     case $url in https://*) ;; *) server=$host ;; esac
     trust=yes
     [ -n "${CIJOB_GIT_KNOWN_HOSTS:-}" ] || trust=accept-new
+    case $trust:$url in
+    yes:* | *:http://* | *:https://*) ;;
+    *) say "the Secret has no known_hosts: whoever answers as $host is trusted" ;;
+    esac
     {
-        printf '[%s]\n%s\n' advice detachedHead=false core hooksPath=/dev/null gc auto=0 maintenance auto=false \
+        printf '[%s]\n%s\n' advice detachedHead=false gc auto=0 maintenance auto=false \
             safe 'directory=*' http lowSpeedLimit=1 http lowSpeedTime=120
         [ -z "$username$password" ] ||
             printf '[credential "https://%s"]\nhelper="!sh %s/launcher/git.sh"\n' "$server" "$root"
@@ -76,27 +79,23 @@ is_commit() { # or the beginning of one
     case $ref in *[!0-9a-fA-F]*) return 1 ;; ????*) ;; *) return 1 ;; esac
 }
 
-there() { git rev-parse --quiet --verify "$ref^{commit}" >/dev/null; }
-
-fetch_everything() { git fetch --quiet --force --tags origin; }
-
 fetch() { # fetch [--depth=N]: leaves what to check out in `found`
     found=FETCH_HEAD
-    [ $# -ne 0 ] || fetch_everything || return
+    [ $# -ne 0 ] || git fetch --quiet --tags origin || return
     if ! is_commit; then
         git fetch --no-tags "$@" -- origin "$ref" || return
-    elif [ $# -eq 0 ] && there; then
-        found=$ref
     elif ! git fetch --no-tags "$@" -- origin "$ref" 2>"$HOME/error"; then
-        # An abbreviation means nothing to a server, and to some not even a commit that is no branch's or tag's own.
+        # An abbreviation means nothing to a server, and to some not even a commit that no branch or tag ends with.
         grep -qi -e "couldn't find remote ref" -e 'unadvertised object' -e 'not our ref' "$HOME/error" || {
             cat "$HOME/error"
             return 1
         }
-        say "$ref is no branch or tag: fetching all of them to look for a commit"
-        [ $# -eq 0 ] || fetch_everything || return
+        if [ $# -ne 0 ]; then
+            say "the server has nothing named $ref: fetching all branches and tags to look for a commit"
+            git fetch --quiet --tags origin || return
+        fi
         found=$ref
-        there || { say "there is no branch, tag or commit $ref in $url" && return 1; }
+        git rev-parse --quiet --verify "$ref^{commit}" >/dev/null || { say "there is no branch, tag or commit $ref in $url" && return 1; }
     fi
 }
 
@@ -108,7 +107,7 @@ keep_tag() { # for `git describe`: a fetch by name leaves only the commit
 
 check_out() {
     umask 0 # the job may be of any user
-    rm -rf .git # what a volume of an earlier job has there may be half done, and its settings would be ours
+    rm -rf .git # from a try of ours that was cut off, as by a node's restart
     git init --quiet --template= && git remote add origin "$url" || return
     set -- "--depth=$depth"
     [ "$depth" -ne 0 ] || shift
