@@ -114,6 +114,7 @@ async def a_bit_of_everything() -> MetricsWorld:
     await world.create("three", cancel="Graceful")
     await world.create("four")
     await world.create("five")
+    await world.create("six", poolName="no-such-pool")
     for verb, status in (("POST", 201), ("PATCH", 429), ("GET", 503), ("WATCH", 0)):
         world.metrics._answered(verb, status, 0.01)
     return world
