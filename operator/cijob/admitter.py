@@ -1,7 +1,7 @@
-"""The pools at work: which are there, whose turn it is, and what their statuses say.
+"""The pools at work: which are there, whose turn it is, and who counts as running.
 
-Nothing here waits for anything: a turn is given and its place reserved in one go, so that no two keys can have it. What
-runs is counted from the cache of Pods alone, and reservations stand beside it until their Pod is there.
+Nothing here waits for anything: a turn is given and its place reserved in one go, so that no two keys can have it. A place
+is taken by a Pod that has not ended, as the cache of Pods has it, or by a turn whose Pod is not there yet.
 """
 
 from __future__ import annotations
@@ -34,9 +34,12 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 #: The namespace of a pool's key in the work queue: no CiJob can have it.
 POOL_NAMESPACE: Final = ""
 
+Place = tuple[str, "Key"]
+"""A pool, and the Pod that takes the place there."""
+
 
 class Admitter:
-    """Gives CiJobs their turns. `wake` is called with the key of each pool that may have a turn to give."""
+    """Gives CiJobs their turns. `wake` is called with each key to look at: pools that may have a turn to give, and jobs."""
 
     def __init__(self, wake: Callable[[Key], None]) -> None:
         self._wake = wake
@@ -46,10 +49,12 @@ class Admitter:
         self.admissions: dict[str, Admission] = {}
         #: Called with a pool, what became of a job there (queued, admitted, withdrawn, returned), and how long it waited.
         self.decided: Callable[[str, str, float], None] = lambda _pool, _decision, _seconds: None
-        #: The pool and the Pod of each job that waits, or that has its turn while its Pod is not there yet.
-        self._waiting: dict[Key, tuple[str, Key]] = {}
+        #: The place that each job waits for, or that it has while its Pod is not there yet: never both.
+        self._waiting: dict[Key, Place] = {}
         self._since: dict[Key, float] = {}
-        self._reserved: dict[Key, tuple[str, Key]] = {}
+        self._reserved: dict[Key, Place] = {}
+        #: The Pods that count, with the pool where they do (its label may change) and the job that owns them.
+        self._running: dict[Key, tuple[str, Key]] = {}
         #: Pools whose numbers changed since they were reported.
         self.changed: set[str] = set()
 
@@ -60,6 +65,8 @@ class Admitter:
     def admission(self, name: str) -> Admission:
         """Who waits and who runs in a pool, whether the pool is there or not."""
         return self.admissions.setdefault(name, Admission())
+
+    # --- pools
 
     def observe(self, body: Body) -> None:
         """Take in a BuildPool as it is now."""
@@ -73,13 +80,14 @@ class Admitter:
             self._forget(name)
             return
         self._problems.pop(name, None)
-        if pool == self._pools.get(name):
-            return
+        before = self._pools.get(name)
         self._pools[name] = pool
+        if before is not None and before.spec == pool.spec:
+            return  # its status, most of the time
         capacity = pool.spec.capacity
         held = pool.spec.stop_policy is not StopPolicy.NONE
         self.admission(name).limit(capacity.running, capacity.per_namespace, held=held)
-        self._touch(name)
+        self._changed_rules(name)
 
     def gone(self, body: Body) -> None:
         """A BuildPool is gone."""
@@ -89,41 +97,65 @@ class Admitter:
         """Nobody gets a turn until it is there again."""
         if self._pools.pop(name, None) is not None:
             self.admission(name).limit(None, None, held=True)
+            self._changed_rules(name)
 
-    def ended(self, pod: ObservedPod) -> None:
-        """A Pod has ended, or is gone: its place is free."""
-        if self.admission(pod.pool).release((pod.namespace, pod.name)):
-            self._touch(pod.pool)
+    def _changed_rules(self, name: str) -> None:
+        """All jobs of a pool are looked at: what they wait for, may have, or have to do may be another thing now."""
+        self._touch(name)
+        for places in (self._waiting, self._reserved):
+            for job, place in places.items():
+                if place[0] == name:
+                    self._wake(job)
+        for pool, job in self._running.values():
+            if pool == name and job[1]:
+                self._wake(job)
+
+    # --- Pods
 
     def saw(self, pod: ObservedPod) -> None:
         """Take in what became of a Pod."""
         if pod.terminal:
             self.ended(pod)
             return
-        admission, key = self.admission(pod.pool), (pod.namespace, pod.name)
-        if pod.owner_name and self._reserved.get((pod.namespace, pod.owner_name), ("", None))[1] == key:
-            del self._reserved[pod.namespace, pod.owner_name]  # the Pod stands for itself now
-        admission.occupy(key)
-        self.changed.add(pod.pool)
+        key, job = (pod.namespace, pod.name), (pod.namespace, pod.owner_name)
+        if key in self._running:
+            return
+        name = pod.pool
+        if job in self._reserved and self._reserved[job][1] == key:
+            name, _ = self._reserved.pop(job)  # the Pod stands for itself now
+        self._running[key] = name, job
+        self.admission(name).occupy(key)
+        self.changed.add(name)
 
-    def view(self, job: CiJob, labels: Mapping[str, str] | None) -> PoolView | None:
+    def ended(self, pod: ObservedPod) -> None:
+        """A Pod has ended, or is gone: its place is free."""
+        key = (pod.namespace, pod.name)
+        if key in self._running:
+            name, _ = self._running.pop(key)
+            self.admission(name).release(key)
+            self._touch(name)
+
+    # --- jobs
+
+    def view(self, job: CiJob, labels: Mapping[str, str] | None = None) -> PoolView | None:
         """The job's pool as this job sees it; `labels` are its namespace's, where the pool asks for them."""
         pool = self._pools.get(job.spec.pool_name)
         if pool is None:
             return None
-        admission, slot = self.admission(pool.name), _slot(job)
+        admission = self.admission(pool.name)
+        has_turn = self._reserved.get((job.namespace, job.name)) == _place(job)
         return PoolView(
             spec=pool.spec,
-            admitted=self._reserved.get((job.namespace, job.name)) == (pool.name, slot),
-            reason=_why(admission, job.namespace),
+            admitted=has_turn or admission.unlimited,
+            reason=_why_not(admission, job.namespace),
             selected=labels is None or selects(pool.spec.namespace_selector, labels),
         )
 
     def wait(self, job: CiJob) -> None:
         """A job's attempt wants a turn."""
-        key, place = (job.namespace, job.name), (job.spec.pool_name, _slot(job))
-        if self._waiting.get(key, place) != place:
-            self.leave(key)
+        key, place = (job.namespace, job.name), _place(job)
+        if key in self._reserved or self._waiting.get(key, place) != place:
+            self.leave(key)  # another attempt, or another CiJob of the name
         if key not in self._waiting:
             self._since[key] = time.monotonic()
             self.decided(place[0], "queued", 0.0)
@@ -132,20 +164,27 @@ class Admitter:
         self.admission(place[0]).wait(key, job.spec.priority, created)
         self._touch(place[0])
 
+    def starts(self, job: CiJob) -> None:
+        """The Pod of a job's attempt is about to be created: its place is taken, where nobody has to wait for one too."""
+        key, place = (job.namespace, job.name), _place(job)
+        if self._reserved.get(key) == place:
+            return
+        waited = self._stop_waiting(key)
+        self._reserve(key, place, waited)
+        self.changed.add(place[0])
+
     def leave(self, key: Key) -> None:
         """A job wants no turn, and does not use the one that it has: it is over, suspended, refused, or gone."""
-        for places in (self._waiting, self._reserved):
-            place = places.pop(key, None)
-            if place is None:
-                continue
-            pool, slot = place
-            if places is self._waiting:
-                self.admission(pool).leave(key)
-                self.decided(pool, "withdrawn", time.monotonic() - self._since.pop(key))
-            else:
-                self.admission(pool).release(slot)
-                self.decided(pool, "returned", 0.0)
-            self._touch(pool)
+        if key in self._waiting:
+            name, _ = self._waiting[key]
+            self.decided(name, "withdrawn", self._stop_waiting(key))
+            self._touch(name)
+        if key in self._reserved:
+            name, slot = self._reserved.pop(key)
+            if slot not in self._running:
+                self.admission(name).release(slot)
+                self.decided(name, "returned", 0.0)
+            self._touch(name)
 
     def turns(self, name: str) -> list[Key]:
         """Give all turns that a pool has to give: the keys of the jobs that have one now."""
@@ -153,28 +192,41 @@ class Admitter:
             return []
         admission, jobs = self.admission(name), []
         while (job := admission.admit()) is not None:
-            place = self._waiting.pop(job)
-            self._reserved[job] = place
-            admission.occupy(place[1])
-            self.decided(name, "admitted", time.monotonic() - self._since.pop(job))
+            place = self._waiting[job]
+            self._reserve(job, place, self._stop_waiting(job))
             jobs.append(job)
         if jobs:
             self.changed.add(name)
         return jobs
+
+    def _reserve(self, key: Key, place: Place, waited: float) -> None:
+        name, slot = place
+        self._reserved[key] = place
+        self.admission(name).occupy(slot)
+        self.decided(name, "admitted", waited)
+
+    def _stop_waiting(self, key: Key) -> float:
+        """Gives how long the job has waited."""
+        place = self._waiting.pop(key, None)
+        if place is None:
+            return 0.0
+        self.admission(place[0]).leave(key)
+        return time.monotonic() - self._since.pop(key)
 
     def _touch(self, name: str) -> None:
         self.changed.add(name)
         self._wake((POOL_NAMESPACE, name))
 
 
-def _slot(job: CiJob) -> Key:
-    """The Pod of the job's current attempt."""
-    return job.namespace, names.pod_name(job.name, job.uid, job.status.current)
+def _place(job: CiJob) -> Place:
+    """The place of the job's current attempt."""
+    return job.spec.pool_name, (job.namespace, names.pod_name(job.name, job.uid, job.status.current))
 
 
-def _why(admission: Admission, namespace: str) -> Reason:
+def _why_not(admission: Admission, namespace: str) -> Reason | None:
+    """Why a job of a namespace cannot start now; None if there is room."""
     if admission.held:
         return Reason.POOL_HELD
-    if admission.full_for(namespace) and not admission.full():
-        return Reason.NAMESPACE_AT_CAPACITY
-    return Reason.POOL_AT_CAPACITY
+    if admission.full():
+        return Reason.POOL_AT_CAPACITY
+    return Reason.NAMESPACE_AT_CAPACITY if admission.full_for(namespace) else None

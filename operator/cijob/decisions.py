@@ -33,7 +33,7 @@ from cijob.policies.lifetime import expires_at
 from cijob.policies.outcome import daemon_verdict, outcome, vanished
 from cijob.policies.pool_rules import with_life, with_pool_settings, with_resources
 from cijob.policies.retry import not_before, retried
-from cijob.policies.starting import Hold, held, told
+from cijob.policies.starting import PATIENCE, Hold, held
 from cijob.policies.waiting import Wait, waiting
 from cijob.pool import OPEN, PoolView, StopPolicy
 from cijob.reasons import Reason
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from cijob.observation import ObservedPod
     from cijob.settings import Settings
 
-#: A Pod that does not run its job after this long gets a status that says why.
-SLOW_START: Final = timedelta(seconds=5)
 #: The kubelet needs this long to bring the word `Immediate` into the container before it may stop it.
 _IMMEDIATE_SECONDS: Final = 2
 #: Mutating webhooks that do not know the field drop it: the Pod would wait for its daemon's end for ever.
@@ -60,7 +58,7 @@ def decide(job: CiJob, observed: Observed, settings: Settings, now: datetime) ->
     if job.deletion_timestamp is not None:
         return NOTHING
     if observed.pool is not None:
-        job = replace(job, spec=with_life(job.spec, observed.pool.spec, settings))
+        job = replace(job, spec=with_life(job.spec, observed.pool.spec, settings, over=job.status.phase.finished))
         settings = with_pool_settings(settings, observed.pool.spec)
     if job.status.phase.finished:
         decision = _finished(job, observed.pod, settings, now)
@@ -149,13 +147,8 @@ def _hold(job: CiJob, hold: Hold, now: datetime) -> Decision:
     """An attempt that must not start yet, or never. One that does after a moment costs no write."""
     if hold.verdict is not None:
         return finish(job, None, hold.verdict, now)
-    if told(job, hold):
-        return Decision(look_again_at=hold.until, wants=hold.wants)
-    told_at = hold.since + SLOW_START
-    if now < told_at:
-        return Decision(look_again_at=told_at if hold.until is None else min(told_at, hold.until), wants=hold.wants)
-    waiting_status = status.waiting(job, None, hold.reason, hold.message)
-    return Decision(status=waiting_status, look_again_at=hold.until, wants=hold.wants)
+    told = status.waiting(job, None, hold.reason, hold.message) if hold.tell and hold.reason is not None else None
+    return Decision(status=told, look_again_at=hold.until, wants=hold.wants)
 
 
 def _create(job: CiJob, pool: PoolView, settings: Settings, now: datetime) -> Decision:
@@ -201,7 +194,7 @@ def _with_pod(job: CiJob, pod: ObservedPod, observed: Observed, settings: Settin
     if job.spec.cancel is not None:
         decision = _cancel(job, job.spec.cancel, pod, now)
     elif _drained(observed.pool) and pod.job.terminated is None:
-        decision = Decision(action=_end(job, pod, str(Reason.POOL_DRAINED), now))
+        decision = _drain(job, pod, now)
     else:
         wait = waiting(job.spec, pod, timedelta(seconds=settings.waiting_grace_seconds), now)
         decision = _waiting(job, pod, wait, observed, now) if wait is not None else _running(job, pod, now)
@@ -233,6 +226,12 @@ def _cancel(job: CiJob, mode: Cancel, pod: ObservedPod, now: datetime) -> Decisi
     return Decision(action=_stop(pod, str(mode), now))
 
 
+def _drain(job: CiJob, pod: ObservedPod, now: datetime) -> Decision:
+    if pod.start_time is None and pod.deletion_timestamp is None:
+        return _conclude(job, pod, verdict(Reason.POOL_DRAINED, "It had not started."), now, DeletePod(pod=pod))
+    return Decision(action=_stop(pod, str(Reason.POOL_DRAINED), now))
+
+
 def _conclude_with_log(job: CiJob, pod: ObservedPod, end: Verdict, observed: Observed, now: datetime) -> Decision:
     """The end of an attempt; some verdicts ask for the log of a service first."""
     if not end.log_of:
@@ -246,7 +245,7 @@ def _conclude_with_log(job: CiJob, pod: ObservedPod, end: Verdict, observed: Obs
 def _waiting(job: CiJob, pod: ObservedPod, wait: Wait, observed: Observed, now: datetime) -> Decision:
     if wait.verdict is not None:
         return _conclude_with_log(job, pod, wait.verdict, observed, now)
-    slow_at = pod.created + SLOW_START
+    slow_at = pod.created + PATIENCE
     untold = job.status.phase in {Phase.PENDING, Phase.QUEUED}
     if untold and now >= slow_at:
         return Decision(status=status.waiting(job, pod, wait.reason, wait.message), look_again_at=wait.until)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cijob.errors import ApiNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cijob.cluster import Cluster
 
@@ -23,15 +23,15 @@ class NamespaceLabels:
         self._cluster = cluster
         self._known: dict[str, tuple[float, Mapping[str, str]]] = {}
 
-    async def of(self, namespace: str) -> Mapping[str, str]:
-        """The labels of a namespace; none if it is gone.
+    async def of(self, namespace: str, fits: Callable[[Mapping[str, str]], bool]) -> Mapping[str, str]:
+        """The labels of a namespace; none if it is gone. Those that do not fit are not believed: they may be there now.
 
         Raises:
             ApiError: the API server does not say.
         """
         now = asyncio.get_running_loop().time()
         known = self._known.get(namespace)
-        if known is not None and now - known[0] < _FRESH:
+        if known is not None and now - known[0] < _FRESH and fits(known[1]):
             return known[1]
         try:
             body = await self._cluster.get_namespace(namespace)

@@ -131,11 +131,11 @@ class Operator:
         pause = _FIRST_PAUSE
         while True:
             try:
-                await self.reconciler.relist_pools()
+                await self.reconciler.lists.relist_pools()
                 for watch in self.pods if pods else ():
                     await watch.relist()
                 for namespace in self.settings.namespaces or (None,):
-                    await self.reconciler.relist_jobs(namespace, reap=reap)
+                    await self.reconciler.lists.relist_jobs(namespace, reap=reap)
             except ApiError as error:
                 log.warning("cannot list CiJobs and Pods: trying again", error=error.message, seconds=pause)
             else:

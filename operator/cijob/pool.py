@@ -272,8 +272,8 @@ class PoolView:
     spec: BuildPoolSpec
     #: Whether the job's attempt has been given a turn.
     admitted: bool = True
-    #: Why it has not.
-    reason: Reason = Reason.POOL_AT_CAPACITY
+    #: Why it has to wait; None if there is room, so that its turn comes at once or goes to another.
+    reason: Reason | None = Reason.POOL_AT_CAPACITY
     #: Whether the pool is there for the job's namespace.
     selected: bool = True
 

@@ -220,8 +220,8 @@ class ModelWorld(World):
         bodies, version = await self.api.list_pods(None)
         _, missing = self.operator.pods.replace(map(observe_pod, bodies), version)
         for pod in missing:
-            await self.operator.confirm_pod_gone(pod)
-        await self.operator.relist_jobs(None)
+            await self.operator.lists.confirm_pod_gone(pod)
+        await self.operator.lists.relist_jobs(None)
         self.queue.keys.append(JOB_KEY)
         self.listed = True
 

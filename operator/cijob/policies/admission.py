@@ -67,6 +67,11 @@ class Admission:
         """When the oldest job that waits was created (Unix time in seconds). Costs O(n)."""
         return min((rank[1] for rank in self._ranks.values()), default=None)
 
+    @property
+    def unlimited(self) -> bool:
+        """Whether nobody ever has to wait."""
+        return self.running is None and self.per_namespace is None and not self.held
+
     def count(self, namespace: str) -> int:
         """How many of a namespace run or are reserved."""
         return self._counts[namespace]

@@ -3,7 +3,8 @@
 | | a job that says nothing gets | a job that says more than the limit |
 | --- | --- | --- |
 | `timeout`, `ttlSecondsAfterFinished` | the pool's default, else the operator's; never above the limit | `NotAllowed` |
-| limits of resources, `docker.storage.size` | the pool's default, else the pool's limit | `NotAllowed` |
+| limits of cpu, memory and ephemeral-storage, `docker.storage.size` | the pool's default, else the pool's limit | `NotAllowed` |
+| limits of other resources | the pool's default | `NotAllowed` |
 | requests of resources | the pool's default, else the operator's; never above the job's own limit | `NotAllowed` |
 | `retry` | the pool's default; never above the limit | `NotAllowed` |
 """
@@ -29,12 +30,17 @@ if TYPE_CHECKING:
     from cijob.settings import Settings
 
 _HUB: Final = "docker.io"
+#: A job that does not ask for another resource, such as a GPU, gets none, whatever the most is that it might have.
+_FILLED: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
 _NO_DEFAULTS: Final = PoolDefaults()
 _NO_LIMITS: Final = PoolLimits()
 
 
-def with_life(spec: CiJobSpec, pool: BuildPoolSpec, settings: Settings) -> CiJobSpec:
-    """The spec with the times and the retries that it has in a pool: what the job left open is the pool's choice."""
+def with_life(spec: CiJobSpec, pool: BuildPoolSpec, settings: Settings, *, over: bool = False) -> CiJobSpec:
+    """The spec with the times and the retries that it has in a pool: what the job left open is the pool's choice.
+
+    Of a job that is over, a time to live that was raised since counts up to the pool's limit.
+    """
     defaults, limits = pool.defaults, pool.limits
     if defaults == _NO_DEFAULTS and limits == _NO_LIMITS:
         return spec
@@ -42,7 +48,7 @@ def with_life(spec: CiJobSpec, pool: BuildPoolSpec, settings: Settings) -> CiJob
         "timeout": spec.timeout or _shorter(defaults.timeout, f"{settings.default_timeout_seconds}s", limits.timeout),
         "queue_timeout": spec.queue_timeout or defaults.queue_timeout,
         "retry": _retry(spec.retry, pool),
-        "ttl_seconds_after_finished": _ttl(spec, pool, settings),
+        "ttl_seconds_after_finished": _ttl(spec, pool, settings, over=over),
     }
     return spec.model_copy(update=changes)
 
@@ -184,8 +190,9 @@ def _shorter(default: str | None, otherwise: str, most: str | None) -> str:
 
 def _resources(own: Resources | None, default: Resources | None, most: Mapping[str, str] | None) -> Resources | None:
     own_limits, own_requests = ((own and own.limits) or {}), ((own and own.requests) or {})
-    limits = {**(most or {}), **((default and default.limits) or {}), **own_limits}
-    requests = {**((default and default.requests) or {}), **own_requests}
+    filled = {name: amount for name, amount in (most or {}).items() if name in _FILLED}
+    limits = {**filled, **_within((default and default.limits) or {}, most), **own_limits}
+    requests = {**_within((default and default.requests) or {}, most), **own_requests}
     for name, amount in requests.items():
         if name in limits and parse_quantity(amount) > parse_quantity(limits[name]):
             # A request of the job's own moves a limit that is not; a default request keeps below every limit.
@@ -196,12 +203,24 @@ def _resources(own: Resources | None, default: Resources | None, most: Mapping[s
     return Resources(requests=requests or None, limits=limits or None) if limits or requests else own
 
 
+def _within(amounts: Mapping[str, str], most: Mapping[str, str] | None) -> dict[str, str]:
+    """A pool's defaults, none above its limits."""
+    return {name: _less(amount, (most or {}).get(name)) for name, amount in amounts.items()}
+
+
+def _less(amount: str, most: str | None) -> str:
+    return amount if most is None or parse_quantity(amount) <= parse_quantity(most) else most
+
+
 def _docker(own: Docker, pool: BuildPoolSpec, most: Mapping[str, str] | None) -> Docker:
     default, limits = pool.defaults.docker, pool.limits.docker
     resources = _resources(own.resources, default.resources if default else None, most)
+    largest = limits.storage if limits is not None else None
     storage = own.storage or (default.storage if default else None)
-    if limits is not None and limits.storage is not None and (storage is None or storage.size is None):
-        storage = Storage(size=limits.storage, medium=storage.medium if storage else None)
+    if largest is not None and (storage is None or storage.size is None):
+        storage = Storage(size=largest, medium=storage.medium if storage else None)
+    elif storage is not None and storage.size is not None:
+        storage = storage.model_copy(update={"size": _less(storage.size, largest)})
     return own.model_copy(update={"resources": resources, "storage": storage})
 
 
@@ -215,13 +234,10 @@ def _retry(own: Retry, pool: BuildPoolSpec) -> Retry:
     return own.model_copy(update=changes)
 
 
-def _ttl(spec: CiJobSpec, pool: BuildPoolSpec, settings: Settings) -> int:
-    own, default, most = (
-        spec.ttl_seconds_after_finished,
-        pool.defaults.ttl_seconds_after_finished,
-        pool.limits.ttl_seconds_after_finished,
-    )
-    if own is not None:
+def _ttl(spec: CiJobSpec, pool: BuildPoolSpec, settings: Settings, *, over: bool) -> int:
+    own, default = spec.ttl_seconds_after_finished, pool.defaults.ttl_seconds_after_finished
+    if own is not None and not over:
         return own
-    chosen = settings.default_ttl_seconds if default is None else default
+    most = pool.limits.ttl_seconds_after_finished
+    chosen = next(value for value in (own, default, settings.default_ttl_seconds) if value is not None)
     return chosen if most is None else min(chosen, most)

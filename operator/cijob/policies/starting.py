@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from cijob.policies.pool_rules import not_allowed
+from cijob.policies.retry import not_before
 from cijob.quantities import parse_duration
 from cijob.reasons import MESSAGES, Reason
 from cijob.verdict import Verdict, verdict
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from cijob.models import CiJob
     from cijob.pool import PoolView
 
-#: Who moves about in a queue is not told of each move.
+#: One that waits for so long gets a status that says why, and is not turned away while it may have its turn any moment.
+PATIENCE: Final = timedelta(seconds=5)
+#: Who moves about in a queue is not told of each move, nor who tries in vain to fit into a quota.
 _CAPACITY: Final = frozenset({Reason.POOL_AT_CAPACITY, Reason.NAMESPACE_AT_CAPACITY})
+_KNOWN: Final = _CAPACITY | {Reason.QUOTA_EXCEEDED}
 _NAMESPACE: Final = "namespace: {}; the pool's namespaceSelector does not select it"
 
 
@@ -26,38 +30,49 @@ _NAMESPACE: Final = "namespace: {}; the pool's namespaceSelector does not select
 class Hold:
     """An attempt that does not start: it never will (`verdict`), or waits."""
 
-    reason: Reason
-    message: str = ""
     verdict: Verdict | None = None
-    #: When it has waited for too long; None for never.
-    until: datetime | None = None
-    #: Whether it waits for its turn only.
+    #: What it waits for; None if it has only to be its turn.
+    reason: Reason | None = None
+    #: Whether it wants a turn.
     wants: bool = False
-    #: Since when.
-    since: datetime
+    #: Whether its status is to say so now.
+    tell: bool = False
+    #: When this is different: it is to be told, or has waited for too long.
+    until: datetime | None = None
+
+    @property
+    def message(self) -> str:
+        """What the status says."""
+        return "" if self.reason is None else MESSAGES[self.reason]
 
 
 def held(job: CiJob, pool: PoolView | None, now: datetime) -> Hold | None:
     """What keeps the attempt from starting now; None if nothing does. The spec is the job's, in its pool."""
     problems = _refusals(job, pool)
-    since = _since(job, now)
     if problems:
-        end = verdict(Reason.NOT_ALLOWED, "; ".join(problems))
-        return Hold(reason=end.reason, verdict=end, since=since)
-    reason = _reason(job, pool)
-    if reason is None:
+        return Hold(verdict=verdict(Reason.NOT_ALLOWED, "; ".join(problems)))
+    if pool is not None and pool.admitted and not job.spec.suspend:
         return None
-    until = since + timedelta(seconds=parse_duration(job.spec.queue_timeout)) if job.spec.queue_timeout else None
-    if until is not None and now >= until:
-        end = verdict(Reason.QUEUE_TIMEOUT, f"It was {job.spec.queue_timeout}. {MESSAGES[reason]}")
-        return Hold(reason=end.reason, verdict=end, since=since)
-    # Without a pool too: it may come.
-    return Hold(reason=reason, message=MESSAGES[reason], until=until, wants=not job.spec.suspend, since=since)
+    reason, since = _reason(job, pool), _since(job, now)
+    late_at = since + timedelta(seconds=parse_duration(job.spec.queue_timeout)) if job.spec.queue_timeout else None
+    if late_at is not None and now >= late_at:
+        if reason is not None:
+            return Hold(verdict=verdict(Reason.QUEUE_TIMEOUT, f"It was {job.spec.queue_timeout}. {MESSAGES[reason]}"))
+        late_at = now + PATIENCE
+    told_at = None if _told(job, reason) else since + PATIENCE
+    if told_at is not None and now >= told_at and reason is None:
+        told_at = now + PATIENCE
+    tell = told_at is not None and now >= told_at
+    moments = [moment for moment in (None if tell else told_at, late_at) if moment is not None]
+    # Without a pool, too: it may come.
+    return Hold(reason=reason, wants=not job.spec.suspend, tell=tell, until=min(moments, default=None))
 
 
-def told(job: CiJob, hold: Hold) -> bool:
+def _told(job: CiJob, reason: Reason | None) -> bool:
     """Whether the status says already what holds the attempt back."""
-    return job.status.reason == hold.reason or (hold.reason in _CAPACITY and job.status.reason in _CAPACITY)
+    if reason is None or reason in _CAPACITY:
+        return job.status.reason in _KNOWN
+    return job.status.reason == reason
 
 
 def _refusals(job: CiJob, pool: PoolView | None) -> list[str]:
@@ -69,11 +84,9 @@ def _refusals(job: CiJob, pool: PoolView | None) -> list[str]:
 def _reason(job: CiJob, pool: PoolView | None) -> Reason | None:
     if job.spec.suspend:
         return Reason.SUSPENDED
-    if pool is None:
-        return Reason.POOL_NOT_FOUND
-    return None if pool.admitted else pool.reason
+    return Reason.POOL_NOT_FOUND if pool is None else pool.reason
 
 
 def _since(job: CiJob, now: datetime) -> datetime:
-    last = job.status.attempts[-1].completion_time if job.status.attempts else None
-    return last or job.creation_timestamp or now
+    """When the attempt could have started first."""
+    return not_before(job.status) or job.creation_timestamp or now
