@@ -1,9 +1,9 @@
-"""The watch of CiJobs: kopf's, under watch itself.
+"""The watches of CiJobs and BuildPools: kopf's, under watch themselves.
 
 kopf mends what ordinarily breaks: it opens each watch anew after `_WATCH` s, or `_INACTIVE` s without an event, and asks
 again later and later. What it does not mend: an ERROR event other than 410 ends it, and a kind that the API server did not
 serve yet when kopf started is never asked for again (kopf 1.45: `_cogs/clients/watching.py`,
-`_core/reactor/observation.py`). So each request of kopf's for CiJobs counts as a sign of life. Where none comes for
+`_core/reactor/observation.py`). So each request of kopf's for either counts as a sign of life. Where none comes for
 `_SILENT` s, or kopf ends, the process ends cleanly: a follower leads within a second or two, and the kubelet starts this
 one again. kopf cannot be started again in the same process: as it ends, it cancels all tasks that are younger than itself,
 ours too (`_core/reactor/running.py`, `run_tasks`).
@@ -55,7 +55,7 @@ class _Backoffs:
 
 
 class JobWatch:
-    """Brings CiJob events into a cache and a queue.
+    """Brings events of CiJobs and BuildPools into caches and a queue.
 
     `started` is called when kopf has taken over the process's signals, `ended` when the process must end.
     """
@@ -75,6 +75,7 @@ class JobWatch:
         self.turns: dict[str | None, Pulse] = {namespace: Pulse() for namespace in namespaces or (None,)}
         self.heard: dict[str | None, Pulse] = {namespace: Pulse() for namespace in namespaces or (None,)}
         #: The same of BuildPools.
+        self.turns_of_pools = Pulse()
         self.heard_pools = Pulse()
         self._namespaces = namespaces
         self._started = started
@@ -84,7 +85,7 @@ class JobWatch:
 
     async def run(self) -> None:
         """Watch until cancelled, or until kopf is dead: `problem` says so then."""
-        for pulse in self.turns.values():
+        for pulse in self._all_turns():
             pulse.beat()
         kopf_runs = asyncio.create_task(self._run_kopf())
         try:
@@ -100,7 +101,7 @@ class JobWatch:
         """Wait until something is wrong; gives what."""
         while not kopf_runs.done():
             await asyncio.wait({kopf_runs}, timeout=_LOOK)
-            silence = max(pulse.age() for pulse in self.turns.values())
+            silence = max(pulse.age() for pulse in self._all_turns())
             if silence > _SILENT:
                 return f"kopf asked for nothing for {silence:.0f} s"
         return f"kopf has ended: {None if kopf_runs.cancelled() else kopf_runs.exception()!r}"
@@ -145,7 +146,8 @@ class JobWatch:
     async def _on_request(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams
     ) -> None:
-        for pulse in self._of(self.turns, params.url.path):
+        pools = params.url.path.endswith(_POOLS)
+        for pulse in [self.turns_of_pools] if pools else self._of(self.turns, params.url.path):
             pulse.beat()
 
     async def _on_answer(
@@ -157,9 +159,10 @@ class JobWatch:
         elif params.response.ok and params.url.path.endswith(_POOLS):
             self.heard_pools.beat()
 
+    def _all_turns(self) -> list[Pulse]:
+        return [*self.turns.values(), self.turns_of_pools]
+
     def _of(self, pulses: dict[str | None, Pulse], path: str) -> list[Pulse]:
         """Whose sign of life a request is: before there are watches, kopf asks what the API server serves."""
-        if path.endswith(_POOLS):
-            return []
         found = _PATH.search(path)
         return [*pulses.values()] if found is None else [pulses[found[1]]]

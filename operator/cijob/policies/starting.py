@@ -88,5 +88,6 @@ def _reason(job: CiJob, pool: PoolView | None) -> Reason | None:
 
 
 def _since(job: CiJob, now: datetime) -> datetime:
-    """When the attempt could have started first."""
-    return not_before(job.status) or job.creation_timestamp or now
+    """Since when the attempt waits: one that is not suspended first waits out the time after a failure."""
+    last = job.status.attempts[-1].completion_time if job.status.attempts else None
+    return (None if job.spec.suspend else not_before(job.status)) or last or job.creation_timestamp or now
