@@ -67,7 +67,8 @@ class FakeCluster(Cluster):
 
     def store_pool(self, name: str = DEFAULT_POOL, **spec: object) -> None:
         """A platform team creates or changes a BuildPool."""
-        before = self.pools.get(("", name), {"metadata": {"name": name, "uid": f"pool-{name}", "generation": 0}})
+        new = {"metadata": {"name": name, "uid": f"pool-{self._version}", "generation": 0}}
+        before = self.pools.get(("", name), new)
         generation = before["metadata"]["generation"] + 1
         meta = before["metadata"] | {"generation": generation, "creationTimestamp": self._stamp()}
         self._store("pool", ("", name), {**copy.deepcopy(before), "metadata": meta, "spec": dict(spec)})
