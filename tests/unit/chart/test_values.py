@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 #: Values that are passed on as they are.
-PASSED_ON = {"defaultPool.spec", "policies.buildNamespaceLabels", "resources", "podSecurityContext", "securityContext"}
+PASSED_ON = {"defaultPool.spec", "resources", "podSecurityContext", "securityContext"}
 
 #: Each value with another than its default.
 CHANGES: dict[str, Any] = {
@@ -44,7 +44,7 @@ CHANGES: dict[str, Any] = {
     "policies.usePools": False,
     "policies.guardBuildNamespaces": False,
     "policies.refuseShells": True,
-    "policies.buildNamespaceLabels": {"a": "b"},
+    "policies.buildNamespaceLabel": "a=b",
     "buildNetworkPolicy.namespaces": ["team-a"],
     "buildNetworkPolicy.egress": [{"ports": [{"port": 443}]}],
     "serviceAccount.create": False,
@@ -142,6 +142,7 @@ TYPOS = [
     pytest.param({"defaults": {"timeoutSeconds": 0}}, "minimum: got 0, want 1", id="a timeout of nothing"),
     pytest.param({"defaults": {"job": {"requests": {"gpu": 1}}}}, "'gpu' not allowed", id="an unknown resource"),
     pytest.param({"defaults": {"job": {"requests": {"cpu": "1 core"}}}}, "does not match", id="a bad quantity"),
+    pytest.param({"policies": {"buildNamespaceLabel": "builds"}}, "does not match", id="a label without a value"),
     pytest.param({"replicas": -1}, "minimum: got -1, want 0", id="fewer operators than none"),
     pytest.param({"log": {"level": "trace"}}, "must be one of", id="an unknown log level"),
     pytest.param({"metrics": {"serviceMonitor": {"interval": 30}}}, "want string", id="an interval without a unit"),
