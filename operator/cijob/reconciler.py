@@ -114,7 +114,7 @@ class Reconciler:
             self.admitter.wait(job)
         elif isinstance(decision.action, CreatePod):
             self.admitter.starts(job)
-        else:
+        elif not isinstance(decision.action, ConfirmPod):  # after which it is decided anew
             self.admitter.leave((job.namespace, job.name))
         return decision
 

@@ -74,6 +74,9 @@ def _pool_problems(spec: BuildPoolSpec) -> Problems:
             yield from checks.duration(text, path, (say.MIN_TIMEOUT, say.MAX_TIMEOUT), say.SAY_TIMEOUT)
     if spec.docker.isolation is Isolation.RUNTIME_CLASS and spec.placement.runtime_class_name is None:
         yield ".docker.isolation", say.SAY_RUNTIME_CLASS
+    for index, one in enumerate(spec.placement.tolerations or ()):
+        if not one.key and one.operator != "Exists":
+            yield f".placement.tolerations[{index}]", say.SAY_TOLERATION
     metadata = spec.pod_metadata
     if any(
         key.partition("/")[0].endswith(say.RESERVED_DOMAINS)

@@ -43,6 +43,9 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "spec.docker.mirrors[]": (Rule(matches(say.MIRROR), say.SAY_MIRROR),),
     "spec.docker.insecureRegistries[]": (Rule(matches(say.REGISTRY), say.SAY_REGISTRY),),
     "spec.docker.addressPools[].base": (Rule("isCIDR(self)", say.SAY_CIDR),),
+    "spec.placement.tolerations[]": (
+        Rule("has(self.key) && self.key != '' || has(self.operator) && self.operator == 'Exists'", say.SAY_TOLERATION),
+    ),
     "spec.podMetadata.labels": _KEYS,
     "spec.podMetadata.annotations": _KEYS,
 }
