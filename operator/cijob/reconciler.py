@@ -228,6 +228,7 @@ class Reconciler:
         except InvalidSpec as worse:
             log.error("a CiJob cannot be read, nor can its status be written", error=str(worse))  # noqa: TRY400  it says it all
             return NOTHING
+        self.admitter.leave(key)
         ttl = (body.get("spec") or {}).get("ttlSecondsAfterFinished")
         decision = decide_unreadable(
             head, ttl if isinstance(ttl, int) else None, str(error), self._settings, self._clock()
