@@ -8,7 +8,7 @@ import copy
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -124,7 +124,7 @@ class PoolWorld:
         self.api.clock = now
 
     @asynccontextmanager
-    async def running(self, **pool: object) -> AsyncIterator[PoolWorld]:
+    async def running(self, **pool: Any) -> AsyncIterator[PoolWorld]:  # noqa: ANN401  fields of a spec
         """With one operator that leads, and a default pool."""
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         self.api.store_pool(**pool)

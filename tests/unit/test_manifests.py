@@ -341,7 +341,7 @@ def test_the_pod_is_the_cijobs_and_autoscalers_leave_it_alone(case: str) -> None
             "blockOwnerDeletion": True,
         }
     ]
-    assert meta["labels"] == (POOLS[case].pod_metadata.labels if case in POOLS else {}) | {
+    assert meta["labels"] == dict(POOLS.get(case, NO_RULES).pod_metadata.labels or {}) | {
         "app.kubernetes.io/name": "cijob",
         "app.kubernetes.io/component": "job",
         "app.kubernetes.io/managed-by": "cijob-operator",

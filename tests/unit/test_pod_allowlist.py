@@ -228,7 +228,8 @@ def shaped(node: dict[str, Any], path: str = "spec") -> st.SearchStrategy[Any]:
             return st.booleans()
         case "string":
             return WORDS
-    return st.just({})
+        case _:
+            return st.just({})
 
 
 def _object(node: dict[str, Any], path: str) -> st.SearchStrategy[Any]:
@@ -357,7 +358,8 @@ def test_what_is_decided_is_refused_or_harmless_and_never_an_error(job: dict[str
 
 def test_good_specs_are_among_them() -> None:
     """Otherwise the tests above would show nothing."""
-    built, refused = [], []
+    built: list[int] = []
+    refused: list[int] = []
 
     @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(JOBS, POOLS)

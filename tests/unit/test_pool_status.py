@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.unit.builders import Body
 
-TWO = {"capacity": {"running": 2}}
+TWO: dict[str, Any] = {"capacity": {"running": 2}}
 
 
 def story(tell: Callable[[PoolWorld], Awaitable[None]], **pool: object) -> None:

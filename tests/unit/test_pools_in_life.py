@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +15,8 @@ from tests.unit.pool_world import LATE, REQUEST, RUN, PoolWorld
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-TWO = {"capacity": {"running": 2}}
-ONE = {"capacity": {"running": 1}}
+TWO: dict[str, Any] = {"capacity": {"running": 2}}
+ONE: dict[str, Any] = {"capacity": {"running": 1}}
 QUOTA = ApiError(403, "Forbidden", "exceeded quota: team")
 
 
@@ -195,7 +195,7 @@ def test_a_quota_that_is_used_up_holds_nobody_else_back_and_is_asked_less_and_le
                 raise QUOTA
             return await create(manifest)
 
-        world.api.create_pod = refuse  # type: ignore[method-assign,assignment]
+        world.api.create_pod = refuse  # type: ignore[method-assign]
         world.create("full", "stuck")
         for number in range(5):
             world.create("other", f"job-{number}")

@@ -50,7 +50,7 @@ WRITES = ["POST pod", "PATCH job/status", "PATCH pod", "DELETE pod", "DELETE job
 
 #: The Pod of another team's job, which has the pool's only place until it ends.
 RIVAL = ("team-b", "rival")
-POOLS: dict[str, dict[str, object]] = {
+POOLS: dict[str, dict[str, Any]] = {
     "one place": {"capacity": {"running": 1}},
     "no limit": {},
     "held": {"capacity": {"running": 1}, "stopPolicy": "Hold"},
