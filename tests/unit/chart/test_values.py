@@ -224,15 +224,17 @@ def test_lint_finds_nothing(helm: Helm) -> None:
 
 
 class TestCrd:
-    """The CustomResourceDefinition comes with the chart and stays after it."""
+    """The CustomResourceDefinitions come with the chart and stay after it."""
 
     def test_is_kept_at_an_uninstall(self, default: Manifests) -> None:
-        crd = default.one("CustomResourceDefinition")
-        assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        crds = default.of("CustomResourceDefinition")
+        assert [crd["metadata"]["name"] for crd in crds] == ["buildpools.cijob.dev", "cijobs.cijob.dev"]
+        for crd in crds:
+            assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
     def test_goes_with_the_chart_if_asked(self, helm: Helm) -> None:
-        crd = helm.render({"crds": {"keep": False}}).one("CustomResourceDefinition")
-        assert "helm.sh/resource-policy" not in crd["metadata"].get("annotations", {})
+        for crd in helm.render({"crds": {"keep": False}}).of("CustomResourceDefinition"):
+            assert "helm.sh/resource-policy" not in crd["metadata"].get("annotations", {})
 
     def test_is_left_out_if_asked(self, helm: Helm) -> None:
         assert helm.render({"crds": {"enabled": False}}).of("CustomResourceDefinition") == []
