@@ -6,7 +6,9 @@ is taken by a Pod that has not ended, as the cache of Pods has it, or by a turn 
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -34,15 +36,23 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 #: The namespace of a pool's key in the work queue: no CiJob can have it.
 POOL_NAMESPACE: Final = ""
 
+#: A namespace whose quota has refused so many Pods in a row lets the others pass, for 1 s and then twice as long each time.
+_REFUSALS: Final = 8
+_LONGEST_ASIDE: Final = 60.0
+
 Place = tuple[str, "Key"]
 """A pool, and the Pod that takes the place there."""
 
 
 class Admitter:
-    """Gives CiJobs their turns. `wake` is called with each key to look at: pools that may have a turn to give, and jobs."""
+    """Gives CiJobs their turns.
 
-    def __init__(self, wake: Callable[[Key], None]) -> None:
+    `wake` is called with each key to look at: pools that may have a turn to give, and jobs; `wake_in` for one later on.
+    """
+
+    def __init__(self, wake: Callable[[Key], None], wake_in: Callable[[Key, float], None]) -> None:
         self._wake = wake
+        self._wake_in = wake_in
         self._pools: dict[str, BuildPool] = {}
         self._problems: dict[str, str] = {}
         #: By the name of the pool, whether it is there or not.
@@ -55,6 +65,9 @@ class Admitter:
         self._reserved: dict[Key, Place] = {}
         #: The Pods that count, with the pool where they do (its label may change) and the job that owns them.
         self._running: dict[Key, tuple[str, Key]] = {}
+        #: Pool and namespace: refusals of its quota in a row, and until when it stands aside (time of the loop).
+        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._aside: dict[tuple[str, str], float] = {}
         #: Pools whose numbers changed since they were reported.
         self.changed: set[str] = set()
 
@@ -124,6 +137,8 @@ class Admitter:
         if job in self._reserved and self._reserved[job][1] == key:
             name, _ = self._reserved.pop(job)  # the Pod stands for itself now
         self._running[key] = name, job
+        self._comes_back(name, pod.namespace)
+        self._refusals.pop((name, pod.namespace), None)
         self.admission(name).occupy(key)
         self.changed.add(name)
 
@@ -133,6 +148,7 @@ class Admitter:
         if key in self._running:
             name, _ = self._running.pop(key)
             self.admission(name).release(key)
+            self._comes_back(name, pod.namespace)  # its quota has room now
             self._touch(name)
 
     # --- jobs
@@ -186,10 +202,31 @@ class Admitter:
                 self.decided(name, "returned", 0.0)
             self._touch(name)
 
+    def refused(self, job: CiJob) -> None:
+        """The namespace's quota has no room for a job that has its turn: others need not wait for that."""
+        name, namespace = job.spec.pool_name, job.namespace
+        self.leave((namespace, job.name))
+        if (name, namespace) in self._aside:
+            return
+        self._refusals[name, namespace] += 1
+        more = self._refusals[name, namespace] - _REFUSALS
+        if more >= 0:
+            seconds = min(_LONGEST_ASIDE, 2.0 ** min(more, 16))
+            self._aside[name, namespace] = asyncio.get_running_loop().time() + seconds
+            self.admission(name).step_aside(namespace, aside=True)
+            self._wake_in((POOL_NAMESPACE, name), seconds)
+        if more == 0:  # they wait for something else than they did
+            for waiting, place in self._waiting.items():
+                if (place[0], waiting[0]) == (name, namespace):
+                    self._wake(waiting)
+
     def turns(self, name: str) -> list[Key]:
         """Give all turns that a pool has to give: the keys of the jobs that have one now."""
         if name not in self._pools:
             return []
+        for pool, namespace in [*self._aside]:
+            if pool == name and asyncio.get_running_loop().time() >= self._aside[pool, namespace]:
+                self._comes_back(pool, namespace)
         admission, jobs = self.admission(name), []
         while (job := admission.admit()) is not None:
             place = self._waiting[job]
@@ -198,6 +235,10 @@ class Admitter:
         if jobs:
             self.changed.add(name)
         return jobs
+
+    def _comes_back(self, name: str, namespace: str) -> None:
+        if self._aside.pop((name, namespace), None) is not None:
+            self.admission(name).step_aside(namespace, aside=False)
 
     def _reserve(self, key: Key, place: Place, waited: float) -> None:
         name, slot = place
@@ -229,4 +270,6 @@ def _why_not(admission: Admission, namespace: str) -> Reason | None:
         return Reason.POOL_HELD
     if admission.full():
         return Reason.POOL_AT_CAPACITY
-    return Reason.NAMESPACE_AT_CAPACITY if admission.full_for(namespace) else None
+    if admission.full_for(namespace):
+        return Reason.NAMESPACE_AT_CAPACITY
+    return Reason.QUOTA_EXCEEDED if admission.aside(namespace) else None

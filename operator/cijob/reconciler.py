@@ -53,7 +53,7 @@ class Reconciler:
     """Brings CiJobs one step further at a time."""
 
     def __init__(self, cluster: Cluster, queue: WorkQueue, settings: Settings, clock: Callable[[], datetime]) -> None:
-        self.admitter = Admitter(queue.add)
+        self.admitter = Admitter(queue.add, queue.add_in)
         self.jobs: Store[Body] = Store(job_identity)
         self.pods: Store[ObservedPod] = Store(pod_identity, seen=self.admitter.saw, gone=self.admitter.ended)
         self.pools: Store[Body] = Store(pool_identity, seen=self.admitter.observe, gone=self.admitter.gone)
@@ -194,7 +194,10 @@ class Reconciler:
             log.error(
                 "the operator may not create Pods: install the chart's RBAC for this namespace", error=error.message
             )
-        self.admitter.leave((job.namespace, job.name))  # others need not wait for this one's quota
+        if failure.refusal is Refusal.QUOTA:
+            self.admitter.refused(job)
+        else:
+            self.admitter.leave((job.namespace, job.name))
         return refused(job, failure, self._clock())
 
     async def _with_created(self, job: CiJob) -> Decision:

@@ -39,7 +39,7 @@ class Desk:
 
     def __init__(self, *pools: dict[str, Any]) -> None:
         self.woken: list[Key] = []
-        self.it = Admitter(self.woken.append)
+        self.it = Admitter(self.woken.append, lambda _key, _seconds: None)
         self.decided: list[str] = []
         self.it.decided = lambda _pool, decision, _seconds: self.decided.append(decision)
         for pool in pools or (a_pool(),):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -208,6 +209,35 @@ def test_a_quota_that_is_used_up_holds_nobody_else_back_and_is_asked_less_and_le
         world.api.create_pod = create  # type: ignore[method-assign]
         await seconds(61)
         assert world.started()[-1] == "full/stuck"
+
+    story(tell, **ONE)
+
+
+def test_a_namespace_of_many_beyond_its_quota_steps_aside_and_comes_back_when_there_is_room() -> None:
+    async def tell(world: PoolWorld) -> None:
+        create, room = world.api.create_pod, False
+        refused: list[float] = []
+
+        async def refuse(manifest: dict[str, Any]) -> dict[str, Any]:
+            if manifest["metadata"]["namespace"] == "full" and not room:
+                refused.append(virtual_time.now())
+                raise QUOTA
+            return await create(manifest)
+
+        world.api.create_pod = refuse  # type: ignore[method-assign]
+        for number in range(200):
+            world.create("full", f"job-{number:03}")
+        await seconds(1)
+        world.create("other", "job")
+        await seconds(0.5)
+        assert world.started() == ["other/job"], "it did not wait for 200 refusals"
+        await seconds(600)
+        assert len([moment for moment in refused if moment > 300]) < 60, "a few a minute, however many wait"
+        assert max(Counter(told(world)).values()) == 1, "nobody is told the same twice"
+        assert {reason for _, reason in told(world)} == {"QuotaExceeded", "PoolAtCapacity"}
+        room = True
+        await seconds(61)
+        assert len(world.started()) > 5
 
     story(tell, **ONE)
 

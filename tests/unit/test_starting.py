@@ -19,6 +19,7 @@ FULL = PoolView(spec=NO_RULES, admitted=False)
 ROOM = replace(FULL, reason=None)
 HELD = replace(FULL, reason=Reason.POOL_HELD)
 NAMESPACE_FULL = replace(FULL, reason=Reason.NAMESPACE_AT_CAPACITY)
+QUOTA = replace(FULL, reason=Reason.QUOTA_EXCEEDED)
 ABSENT = None
 PATIENT = a_cijob().with_spec(queueTimeout="60s")
 SUSPENDED = a_cijob().with_spec(suspend=True)
@@ -50,6 +51,7 @@ def told(reason: str, job: CiJobBuilder | None = None) -> CiJobBuilder:
             99,
             Hold(reason=Reason.POOL_AT_CAPACITY, wants=True),
         ),
+        ("but of the quota itself", told("PoolAtCapacity"), QUOTA, 99, Hold(reason=Reason.QUOTA_EXCEEDED, wants=True, tell=True)),
         ("but when the pool is held", told("PoolAtCapacity"), HELD, 99, Hold(reason=Reason.POOL_HELD, wants=True, tell=True)),
         ("which is told once", told("PoolHeld"), HELD, 99, Hold(reason=Reason.POOL_HELD, wants=True)),
         ("with room, its turn may come any moment", a_cijob(), ROOM, 1, Hold(wants=True, until=at(5))),

@@ -6,7 +6,8 @@
 | 2 | of those, the one whose next job has the higher priority |
 | 3 | of those, the one whose next job is older |
 
-Within a namespace: priority, then age. A namespace at its own limit stands aside until one of its jobs ends.
+Within a namespace: priority, then age. A namespace at its own limit stands aside until one of its jobs ends, and one whose
+Pods its quota refuses does for a while.
 
 Each call costs O(log n): what changes gets a new entry in a heap, and the old one is dropped as it comes to the top. The
 usage-based order is that of fair sharing in kueue (sigs.k8s.io/kueue: Fair Sharing), with jobs as the only resource.
@@ -51,6 +52,7 @@ class Admission:
     _offered: dict[str, tuple[int, Rank]] = field(default_factory=dict)
     _pods: dict[Key, str] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)
+    _aside: set[str] = field(default_factory=set)
 
     @property
     def queued(self) -> int:
@@ -87,6 +89,15 @@ class Admission:
     def full_for(self, namespace: str) -> bool:
         """Whether a namespace is at its own limit."""
         return self.per_namespace is not None and self._counts[namespace] >= self.per_namespace
+
+    def aside(self, namespace: str) -> bool:
+        """Whether a namespace stands aside."""
+        return namespace in self._aside
+
+    def step_aside(self, namespace: str, *, aside: bool) -> None:
+        """Let the others pass a namespace whose Pods the cluster refuses anyway, or have it back in its place."""
+        (self._aside.add if aside else self._aside.discard)(namespace)
+        self._offer(namespace)
 
     def limit(self, running: int | None, per_namespace: int | None, *, held: bool) -> None:
         """Set the limits. Lower ones end nothing: they hold for who comes next."""
@@ -152,7 +163,8 @@ class Admission:
             heapq.heappop(line)
         if not line:
             del self._lines[namespace]
-        turn = (self._counts[namespace], line[0]) if line and not self.full_for(namespace) else None
+        free = line and namespace not in self._aside and not self.full_for(namespace)
+        turn = (self._counts[namespace], line[0]) if free else None
         if turn == self._offered.get(namespace):
             return
         if turn is None:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 #: One that waits for so long gets a status that says why, and is not turned away while it may have its turn any moment.
 PATIENCE: Final = timedelta(seconds=5)
 #: Who moves about in a queue is not told of each move, nor who tries in vain to fit into a quota.
-_CAPACITY: Final = frozenset({Reason.POOL_AT_CAPACITY, Reason.NAMESPACE_AT_CAPACITY})
-_KNOWN: Final = _CAPACITY | {Reason.QUOTA_EXCEEDED}
+_CROWDED: Final = frozenset({Reason.POOL_AT_CAPACITY, Reason.NAMESPACE_AT_CAPACITY, Reason.QUOTA_EXCEEDED})
 _NAMESPACE: Final = "namespace: {}; the pool's namespaceSelector does not select it"
 
 
@@ -70,8 +69,8 @@ def held(job: CiJob, pool: PoolView | None, now: datetime) -> Hold | None:
 
 def _told(job: CiJob, reason: Reason | None) -> bool:
     """Whether the status says already what holds the attempt back."""
-    if reason is None or reason in _CAPACITY:
-        return job.status.reason in _KNOWN
+    if reason is None or (reason in _CROWDED and reason is not Reason.QUOTA_EXCEEDED):
+        return job.status.reason in _CROWDED
     return job.status.reason == reason
 
 
