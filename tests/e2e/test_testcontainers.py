@@ -75,8 +75,15 @@ def test_it_runs():
 LEAK = r"""
 import os
 
-from testcontainers.core.container import DockerContainer
+from testcontainers.core.container import DockerContainer, Reaper
 
+# Testcontainers does not wait until Ryuk listens, and Docker's proxy takes a connection before that only to drop it.
+for attempt in range(5):
+    Reaper.get_instance()
+    Reaper._socket.settimeout(60)
+    if Reaper._socket.recv(3) == b"ACK":
+        break
+    Reaper.delete_instance()
 print("left behind:", DockerContainer("busybox:stable").with_command("sleep 600").start().get_wrapped_container().short_id, flush=True)
 os.kill(os.getpid(), 9)
 """
