@@ -72,8 +72,8 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.SCRIPT_FAILED: "The job failed.",
     Reason.OOM_KILLED: "The job's container ran out of memory: raise spec.resources.limits.memory or use less.",
     Reason.DEADLINE_EXCEEDED: "The job did not end within its timeout: raise spec.timeout or make it faster.",
-    Reason.IMAGE_PULL_FAILED: "The job's image could not be pulled: check the name in spec.image, and that the cluster may pull it.",
-    Reason.SERVICE_IMAGE_PULL_FAILED: "A service's image could not be pulled: check its name, and that the cluster may pull it.",
+    Reason.IMAGE_PULL_FAILED: "The job's image could not be pulled: check the name in spec.image, and that the cluster may pull it (spec.imagePullSecrets).",
+    Reason.SERVICE_IMAGE_PULL_FAILED: "A service's image could not be pulled: check its name, and that the cluster may pull it (spec.imagePullSecrets).",
     Reason.IMAGE_INVALID: "This is not a valid image name: write it as registry/repository:tag.",
     Reason.CONFIG_ERROR: "A container could not be configured: create what is missing, or correct the field that refers to it.",
     Reason.START_ERROR: (
