@@ -258,6 +258,7 @@ class Reconciler:
         self._queue.forget(key)
         gone = self.jobs.removed(key)
         if gone is not None:
+            self._recorder.forget(gone["metadata"]["uid"])
             for number in range(1, _attempt(gone) + 1):
                 self.pods.forget((key[0], names.pod_name(key[1], gone["metadata"]["uid"], number)))
 
