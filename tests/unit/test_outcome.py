@@ -359,6 +359,12 @@ DISRUPTION = [
     ]
 ] + [
     Case(
+        "a Pod that ran and that a restarted kubelet refused for its node's pressure",
+        KILLED.ended("Failed", "Evicted", "Pod was rejected: The node had condition: [DiskPressure]. "),
+        Reason.ADMISSION_ERROR,
+        143,
+    ),
+    Case(
         "a condition that does not hold is none",
         NATURAL.with_condition("DisruptionTarget", status="False", reason="EvictionByEvictionAPI").ended("Failed"),
         Reason.SCRIPT_FAILED,
@@ -420,7 +426,14 @@ DISRUPTION = [
 ADMISSION = [
     Case(f"the node refused the Pod as {reason}", a_pod().started().ended("Failed", reason), Reason.ADMISSION_ERROR)
     for reason in ("UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "NodeAffinity", "TopologyAffinityError")
-] + [Case("a Pod that failed before it started", a_pod().ended("Failed"), Reason.ADMISSION_ERROR)]
+] + [
+    Case("a Pod that failed before it started", a_pod().ended("Failed"), Reason.ADMISSION_ERROR),
+    Case(
+        "the node refused the Pod for its pressure",
+        a_pod().started().ended("Failed", "Evicted", "Pod was rejected: The node had condition: [DiskPressure]. "),
+        Reason.ADMISSION_ERROR,
+    ),
+]
 
 
 @check([*FAST, *WAITS, *TERMINAL, *CANCELLED, *DEADLINE, *DAEMON, *DISRUPTION, *ADMISSION])

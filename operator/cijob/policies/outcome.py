@@ -38,6 +38,8 @@ _ADMISSION: Final = (
     "AppArmor",
     "Sysctl",
 )
+#: What the kubelet says as it refuses a Pod for its node's pressure; the reason is the one of its evictions.
+_PRESSURE: Final = "The node had condition:"
 #: What a Pod is stopped for when its daemon died.
 _DAEMON: Final = frozenset({Reason.DAEMON_LOST, Reason.DAEMON_NOT_READY, Reason.DAEMON_OOM_KILLED})
 _KILLED: Final = 137
@@ -175,12 +177,13 @@ def _disruption(pod: ObservedPod) -> Verdict | None:
         return verdict(Reason.EVICTED if pod.reason == "Evicted" else Reason.NODE_SHUTDOWN, detail, code)
     if pod.disruption:
         return verdict(_DISRUPTIONS.get(pod.disruption, Reason.EVICTED), detail, code)
+    # A restarted kubelet that has less room, or is under pressure, admits not even what runs.
+    if pod.reason.startswith(_ADMISSION) or (pod.reason == "Evicted" and _PRESSURE in detail):
+        return verdict(Reason.ADMISSION_ERROR, detail, code)
     if pod.reason == "Evicted":
         return verdict(Reason.DISK_LIMIT_EXCEEDED, detail, code)
     if pod.reason in {"NodeShutdown", "Terminated", "Shutdown"}:
         return verdict(Reason.NODE_SHUTDOWN, detail, code)
-    if pod.reason.startswith(_ADMISSION):  # a restarted kubelet that has less room admits not even what runs
-        return verdict(Reason.ADMISSION_ERROR, detail, code)
     if pod.reason == "NodeLost":
         return verdict(Reason.NODE_LOST, detail, code)
     return verdict(Reason.POD_DELETED, "", code) if pod.deletion_timestamp is not None else None
@@ -189,7 +192,7 @@ def _disruption(pod: ObservedPod) -> Verdict | None:
 def _exit_verdict(pod: ObservedPod) -> Verdict:
     ended = pod.job.terminated
     if ended is None:
-        if pod.reason.startswith(_ADMISSION) or pod.start_time is None:
+        if pod.start_time is None:
             return verdict(Reason.ADMISSION_ERROR, pod.message or pod.reason)
         return verdict(Reason.CONTAINER_STATUS_UNKNOWN, pod.message or pod.reason)
     code = ended.exit_code
