@@ -117,8 +117,7 @@ TERMINAL = [
     Case(
         "a container that the kubelet lost track of",
         a_pod().terminated(137, reason="ContainerStatusUnknown").ended("Failed"),
-        Reason.CONTAINER_STATUS_UNKNOWN,
-        137,
+        Reason.CONTAINER_STATUS_UNKNOWN,  # and no exit code: the kubelet made 137 up
     ),
     Case(
         "a Pod that failed without a word on its job",
@@ -363,6 +362,14 @@ DISRUPTION = [
         KILLED.ended("Failed", "Evicted", "Pod was rejected: The node had condition: [DiskPressure]. "),
         Reason.ADMISSION_ERROR,
         143,
+    ),
+    Case(
+        "a Pod whose evicted containers were removed before the kubelet knew their ends",
+        a_pod()
+        .terminated(137, reason="ContainerStatusUnknown")
+        .disrupted("TerminationByKubelet")
+        .ended("Failed", "Evicted", "The node was low on resource: memory."),
+        Reason.EVICTED,
     ),
     Case(
         "a condition that does not hold is none",

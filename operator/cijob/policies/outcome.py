@@ -40,6 +40,8 @@ _ADMISSION: Final = (
 )
 #: What the kubelet says as it refuses a Pod for its node's pressure; the reason is the one of its evictions.
 _PRESSURE: Final = "The node had condition:"
+#: The kubelet's word for a container that is gone before it could ask how it ended; the exit code 137 is made up then.
+_UNKNOWN: Final = "ContainerStatusUnknown"
 #: What a Pod is stopped for when its daemon died.
 _DAEMON: Final = frozenset({Reason.DAEMON_LOST, Reason.DAEMON_NOT_READY, Reason.DAEMON_OOM_KILLED})
 _KILLED: Final = 137
@@ -85,7 +87,7 @@ def daemon_verdict(pod: ObservedPod) -> Verdict | None:
     ended, death = pod.job.terminated, _fatal_death(pod)
     if ended is not None and ended.exit_code == 0:
         return None
-    code = ended.exit_code if ended is not None else None
+    code = _exit_code(pod)
     report = JobReport.parse(ended.message) if ended is not None else None
     if report is not None and report.daemon == "timeout":
         return verdict(Reason.DAEMON_NOT_READY, _daemon_detail(death), code)
@@ -196,8 +198,8 @@ def _exit_verdict(pod: ObservedPod) -> Verdict:
             return verdict(Reason.ADMISSION_ERROR, pod.message or pod.reason)
         return verdict(Reason.CONTAINER_STATUS_UNKNOWN, pod.message or pod.reason)
     code = ended.exit_code
-    if ended.reason == "ContainerStatusUnknown":
-        return verdict(Reason.CONTAINER_STATUS_UNKNOWN, ended.message, code)
+    if ended.reason == _UNKNOWN:
+        return verdict(Reason.CONTAINER_STATUS_UNKNOWN, ended.message)
     if code == 0:
         return verdict(Reason.COMPLETED, "", 0)
     if ended.reason in {"StartError", "ContainerCannotRun"}:
@@ -239,4 +241,5 @@ _FIELDS: Final = {"before": "spec.beforeScript", "script": "spec.script"}
 
 
 def _exit_code(pod: ObservedPod | None) -> int | None:
-    return pod.job.terminated.exit_code if pod is not None and pod.job.terminated is not None else None
+    ended = pod.job.terminated if pod is not None else None
+    return ended.exit_code if ended is not None and ended.reason != _UNKNOWN else None
