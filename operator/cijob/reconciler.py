@@ -217,9 +217,11 @@ class Reconciler:
             {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds},
         ]
         try:
-            self._observe_pod(await self._cluster.patch_pod(pod.namespace, pod.name, patch))
+            stopped = self._observe_pod(await self._cluster.patch_pod(pod.namespace, pod.name, patch)).stop == why
         except ApiNotFound:
-            self.pods.remove(pod)
+            stopped = self.pods.remove(pod)
+        if stopped:  # it may have ended unseen: what the answer says is no news any more when a watch tells it
+            self._queue.add((pod.namespace, pod.owner_name))
         log.info("stopping the Pod", pod=pod.name, why=why)
 
     async def _gone_is_fine(self, request: Any) -> None:  # noqa: ANN401  any awaitable
