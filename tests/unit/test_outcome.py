@@ -364,6 +364,15 @@ DISRUPTION = [
         143,
     ),
     Case(
+        "an evicted Pod of which only the sidecar's end is known",
+        a_pod()
+        .started()
+        .dind_terminated(137, reason="OOMKilled")
+        .disrupted("TerminationByKubelet")
+        .ended("Failed", "Evicted", "The node was low on resource: memory."),
+        Reason.EVICTED,
+    ),
+    Case(
         "a Pod whose evicted containers were removed before the kubelet knew their ends",
         a_pod()
         .terminated(137, reason="ContainerStatusUnknown")

@@ -87,6 +87,8 @@ def daemon_verdict(pod: ObservedPod) -> Verdict | None:
     ended, death = pod.job.terminated, _fatal_death(pod)
     if ended is not None and ended.exit_code == 0:
         return None
+    if ended is None and pod.terminal and pod.dind.last_terminated is None and pod.stop not in _DAEMON:
+        return None  # the sidecar's regular end, after that of a job that the kubelet cannot tell
     code = _exit_code(pod)
     report = JobReport.parse(ended.message) if ended is not None else None
     if report is not None and report.daemon == "timeout":
