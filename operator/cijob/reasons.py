@@ -94,7 +94,7 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.POD_DELETED: "The job's Pod was deleted before the job ended.",
     Reason.EVICTED: "The job's Pod was evicted from its node.",
     Reason.PREEMPTED: "The job's Pod made room for one of higher priority.",
-    Reason.NODE_LOST: "The node of the job's Pod is gone or unreachable.",
+    Reason.NODE_LOST: "The node of the job's Pod is gone, unreachable or tainted.",
     Reason.NODE_SHUTDOWN: "The node of the job's Pod was shut down.",
     Reason.ADMISSION_ERROR: "The node refused the job's Pod.",
     Reason.CONTAINER_STATUS_UNKNOWN: "The node lost track of the job's container.",

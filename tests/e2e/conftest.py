@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,3 +60,18 @@ def pods(cluster: Cluster, namespace: str) -> Pods:
     """Pods as the operator builds them, without the operator, in a namespace of the module's own, all on one node."""
     first = cluster.get("nodes")["items"][0]["metadata"]["name"]
     return Pods(cluster, namespace, settings_of(cluster), {"nodeSelector": {"kubernetes.io/hostname": first}})
+
+
+@contextmanager
+def without_operator(cluster: Cluster) -> Iterator[None]:
+    """The installed operator does not run for a while."""
+    there = ("deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
+    replicas = cluster.get(*there)["spec"]["replicas"]
+    cluster.run("scale", *there, "--replicas=0")
+    selector = "--selector=app.kubernetes.io/name=cijob"
+    cluster.run("wait", "--for=delete", "pod", there[1], selector, "--timeout=60s", check=False)
+    try:
+        yield
+    finally:
+        cluster.run("scale", *there, f"--replicas={replicas}")
+        cluster.run("rollout", "status", *there, "--timeout=120s")
