@@ -82,8 +82,8 @@ def without_operator(cluster: Cluster) -> Iterator[None]:
     there = ("deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
     replicas = cluster.get(*there)["spec"]["replicas"]
     cluster.run("scale", *there, "--replicas=0")
-    selector = "--selector=app.kubernetes.io/name=cijob"
-    cluster.run("wait", "--for=delete", "pod", there[1], selector, "--timeout=60s", check=False)
+    running = ("--selector=app.kubernetes.io/name=cijob", "--field-selector=status.phase=Running")
+    cluster.run("wait", "--for=delete", "pod", there[1], *running, "--timeout=60s", check=False)
     try:
         yield
     finally:

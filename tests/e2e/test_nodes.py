@@ -40,12 +40,14 @@ FOREVER = "echo started; sleep 3600"
 
 
 @pytest.fixture(scope="module")
-def second(cluster: Cluster) -> Worker:
+def second(cluster: Cluster) -> Iterator[Worker]:
     """The node that trouble comes to."""
     there = second_node(cluster)
     if there is None:
         pytest.skip("there is one node only: `make test-nodes` brings up two")
-    return there
+    yield there
+    # What is left of the operator's own Pods that were evicted from it; one that is about to start is made again.
+    cluster.run("delete", "pods", f"--namespace={OPERATOR_NAMESPACE}", "--field-selector=status.phase!=Running")
 
 
 @pytest.fixture(autouse=True)
