@@ -1,5 +1,6 @@
 """The stand-in images of daemons: what makes a variant one, and that making one leaves the others alone."""
 
+import os
 from pathlib import Path
 
 import pytest
