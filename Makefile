@@ -30,7 +30,7 @@ integration: cluster-up ## Tests against a real API server, without the operator
 
 e2e: install ## Tests of everything together, on the development cluster
 	@python3 tests/cluster stand-ins
-	@scripts/run pytest tests/e2e
+	@scripts/run scripts/e2e
 
 test-nodes: ## Tests of what befalls Pods on their nodes: drains, lost nodes, full disks; a second node joins the cluster
 	@scripts/bootstrap

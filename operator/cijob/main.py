@@ -76,12 +76,23 @@ async def _operate(settings: Settings) -> bool:
         finally:
             await server.cleanup()
     log.info("the operator has stopped")
+    _nothing_matters_any_more()
     return operator.jobs.problem is None
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+
+
+def _nothing_matters_any_more() -> None:
+    """Let the loop close what is left in peace.
+
+    Of kopf's watch that is two generators, one inside the other: closed at once, one may complain (kopf 1.45: `infinite_watch`).
+    """
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: log.debug("left over at the end", problem=context["message"])
+    )
 
 
 def _version() -> str:

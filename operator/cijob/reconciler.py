@@ -213,9 +213,11 @@ class Reconciler:
             {"op": "add", "path": "/spec/activeDeadlineSeconds", "value": seconds},
         ]
         try:
-            self._observe_pod(await self._cluster.patch_pod(pod.namespace, pod.name, patch))
+            stopped = self._observe_pod(await self._cluster.patch_pod(pod.namespace, pod.name, patch)).stop == why
         except ApiNotFound:
-            self.pods.remove(pod)
+            stopped = self.pods.remove(pod)
+        if stopped:  # it may have ended unseen: what the answer says is no news any more when a watch tells it
+            self._queue.add((pod.namespace, pod.owner_name))
         log.info("stopping the Pod", pod=pod.name, why=why)
 
     async def _gone_is_fine(self, request: Any) -> None:  # noqa: ANN401  any awaitable
@@ -256,6 +258,7 @@ class Reconciler:
         self.admitter.leave(key)
         gone = self.jobs.removed(key)
         if gone is not None:
+            self.recorder.forget(gone["metadata"]["uid"])
             for number in range(1, _attempt(gone) + 1):
                 self.pods.forget((key[0], names.pod_name(key[1], gone["metadata"]["uid"], number)))
 

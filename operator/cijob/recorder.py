@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cijob import status
-from cijob.errors import ApiError, ApiNotFound
+from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cijob.actions import Decision
     from cijob.cache import Key, Store
     from cijob.cluster import Body, Cluster
-    from cijob.models import CiJobHead
+    from cijob.models import CiJobHead, CiJobStatus
     from cijob.workqueue import WorkQueue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -44,6 +44,8 @@ class Recorder:
         self._clock = clock
         #: Called with each status that landed, before the Event.
         self.wrote: Callable[[CiJobHead, Decision], None] = lambda _job, _decision: None
+        #: UIDs of CiJobs with a verdict whose write was not answered: it may have landed.
+        self._unanswered: set[str] = set()
 
     async def write(self, key: Key, job: CiJobHead, decision: Decision) -> None:
         """Write the decision's status if it is another than the job's, by one PATCH that tests UID and version.
@@ -51,6 +53,8 @@ class Recorder:
         Raises:
             ApiConflict: the CiJob is another, or at another version, than the one that was decided on.
         """
+        if job.status.phase.finished and job.uid in self._unanswered:
+            await self._tell(job, job.status)
         if decision.status is None or decision.status == job.status:
             return
         patch = status.status_patch(job, decision.status, guarded=True)
@@ -59,6 +63,10 @@ class Recorder:
         except ApiNotFound:
             log.info("the CiJob was deleted meanwhile")
             return
+        except ApiUnavailable:
+            if decision.verdict is not None:
+                self._unanswered.add(job.uid)
+            raise
         self._jobs.observe(answer)
         self.wrote(job, decision)
         end = decision.verdict
@@ -75,6 +83,15 @@ class Recorder:
             message=end.message,
         )
         self._queue.add(key)  # what is left: stopping the Pod, the time to live
+        await self._tell(job, decision.status)
+
+    def forget(self, uid: str) -> None:
+        """Forget all about a CiJob that is no more."""
+        self._unanswered.discard(uid)
+
+    async def _tell(self, job: CiJobHead, end: CiJobStatus) -> None:
+        """Record the Event of a final status that landed."""
+        self._unanswered.discard(job.uid)
         try:
             await self._cluster.create_event(status.event(job, end, self._clock()))
         except ApiError as error:

@@ -62,7 +62,7 @@ class JobReport:
     service: str = ""
     #: Number of the entry within its part, from 1; 0 if none had started.
     entry: int = 0
-    #: The signal that `job.sh` got, such as TERM; empty if none.
+    #: The signal that `job.sh` got before the script ended, such as TERM; empty if none.
     signal: str = ""
     #: ready, lost, timeout or none.
     daemon: str = "none"

@@ -87,7 +87,7 @@ def status_patch(job: CiJobHead, status: CiJobStatus, *, guarded: bool) -> list[
     return [*tests, {"op": "add", "path": "/status", "value": _wire(status)}]
 
 
-def event(job: CiJobHead, verdict: Verdict, now: datetime) -> dict[str, Any]:
+def event(job: CiJobHead, end: CiJobStatus, now: datetime) -> dict[str, Any]:
     """The one Event of a CiJob, at its verdict."""
     stamp = _stamp(now)
     return {
@@ -101,9 +101,9 @@ def event(job: CiJobHead, verdict: Verdict, now: datetime) -> dict[str, Any]:
             "name": job.name,
             "uid": job.uid,
         },
-        "type": "Normal" if verdict.phase is Phase.SUCCEEDED else "Warning",
-        "reason": str(verdict.reason),
-        "message": verdict.message,
+        "type": "Normal" if end.phase is Phase.SUCCEEDED else "Warning",
+        "reason": end.reason,
+        "message": end.message,
         "source": {"component": names.COMPONENT},
         "reportingComponent": names.COMPONENT,
         "firstTimestamp": stamp,

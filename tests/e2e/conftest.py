@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,25 @@ if TYPE_CHECKING:
 OPERATOR_NAMESPACE = "cijob-system"
 
 
+#: Modules that stop or change the operator or a node, or count requests: no other test may run beside them.
+ALONE = {
+    "test_admission",
+    "test_ends",
+    "test_faults_on_a_node",
+    "test_nodes",
+    "test_shutdown",
+    "test_takeover",
+    "test_writes",
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all tests of this folder."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.e2e)
+            if item.path.stem in ALONE:
+                item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +74,18 @@ def pods(cluster: Cluster, namespace: str) -> Pods:
     """Pods as the operator builds them, without the operator, in a namespace of the module's own, all on one node."""
     first = cluster.get("nodes")["items"][0]["metadata"]["name"]
     return Pods(cluster, namespace, settings_of(cluster), {"nodeSelector": {"kubernetes.io/hostname": first}})
+
+
+@contextmanager
+def without_operator(cluster: Cluster) -> Iterator[None]:
+    """The installed operator does not run for a while."""
+    there = ("deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
+    replicas = cluster.get(*there)["spec"]["replicas"]
+    cluster.run("scale", *there, "--replicas=0")
+    running = ("--selector=app.kubernetes.io/name=cijob", "--field-selector=status.phase=Running")
+    cluster.run("wait", "--for=delete", "pod", there[1], *running, "--timeout=60s", check=False)
+    try:
+        yield
+    finally:
+        cluster.run("scale", *there, f"--replicas={replicas}")
+        cluster.run("rollout", "status", *there, "--timeout=120s")

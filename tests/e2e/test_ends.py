@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import OPERATOR_NAMESPACE
+from tests.e2e.conftest import without_operator
 from tests.e2e.lab import wait_for
 
 if TYPE_CHECKING:
@@ -75,16 +75,11 @@ def test_a_script_that_exits_with_0_on_sigterm_is_cancelled_all_the_same(jobs: J
 def test_the_timeout_holds_with_the_operator_stopped(cluster: Cluster, jobs: Jobs) -> None:
     job = jobs.start("timeout", docker=UNIX, timeout="12s", script=["echo started", "sleep 600"])
     job.wait_for_phase("Running")
-    scale = ("scale", "deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
-    replicas = cluster.get("deployment", "cijob", f"--namespace={OPERATOR_NAMESPACE}")["spec"]["replicas"]
-    cluster.run(*scale, "--replicas=0")
-    try:
+    with without_operator(cluster):
         wait_for(
             lambda: job.pod()["status"]["phase"] == "Failed" or None, 60, lambda: f"the kubelet to end {job.pod()}"
         )
         assert job.status()["phase"] == "Running"
-    finally:
-        cluster.run(*scale, f"--replicas={replicas}")
     assert_end(job, "Failed", "DeadlineExceeded", 143, "within its timeout.*12 s")
     assert "started" in job.log()
 
@@ -187,19 +182,7 @@ def test_a_namespace_that_forbids_privileged_pods(cluster: Cluster, jobs: Jobs) 
 
 
 def test_a_pod_of_somebody_else_under_the_name(cluster: Cluster, jobs: Jobs) -> None:
-    scale = ("scale", "deployment/cijob", f"--namespace={OPERATOR_NAMESPACE}")
-    replicas = cluster.get("deployment", "cijob", f"--namespace={OPERATOR_NAMESPACE}")["spec"]["replicas"]
-    cluster.run(*scale, "--replicas=0")
-    cluster.run(
-        "wait",
-        "--for=delete",
-        "pod",
-        f"--namespace={OPERATOR_NAMESPACE}",
-        "--selector=app.kubernetes.io/name=cijob",
-        "--timeout=60s",
-        check=False,
-    )
-    try:
+    with without_operator(cluster):
         job = jobs.start("conflict", docker={"enabled": False}, script=["true"])
         uid = cluster.get("cijob", job.name, f"--namespace={jobs.namespace}")["metadata"]["uid"]
         from cijob.names import pod_name  # noqa: PLC0415  only this test knows how Pods are named
@@ -208,8 +191,6 @@ def test_a_pod_of_somebody_else_under_the_name(cluster: Cluster, jobs: Jobs) -> 
         cluster.run(
             "run", name, f"--namespace={jobs.namespace}", "--image=busybox:stable", "--command", "--", "sleep", "600"
         )
-    finally:
-        cluster.run(*scale, f"--replicas={replicas}")
     assert_end(job, "Failed", "PodNameConflict", None, "not of this CiJob")
     cluster.run("delete", "pod", name, f"--namespace={jobs.namespace}", "--wait=false")
 

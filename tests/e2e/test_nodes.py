@@ -25,21 +25,29 @@ if TYPE_CHECKING:
 
     from tests.e2e.lab import Cluster, Job, Jobs
 
+Codes = set[int | None]
+
 UNIX = {"endpoint": "Unix"}
 NONE = {"enabled": False}
 ONCE = {"infraLimit": 0}
+#: Exit codes of a Pod that its kubelet evicts: it removes the containers at once, often before it has told how they ended.
+EVICTED = {143, None}
+ALL_MEMORY = {"memory.available": "99%"}
+GIB = 1024**3
 #: The first attempt hangs, the next ones succeed.
 SECOND_TIME_LUCKY = 'echo started; [ "$CIJOB_ATTEMPT" -gt 1 ] || sleep 3600'
 FOREVER = "echo started; sleep 3600"
 
 
 @pytest.fixture(scope="module")
-def second(cluster: Cluster) -> Worker:
+def second(cluster: Cluster) -> Iterator[Worker]:
     """The node that trouble comes to."""
     there = second_node(cluster)
     if there is None:
         pytest.skip("there is one node only: `make test-nodes` brings up two")
-    return there
+    yield there
+    # What is left of the operator's own Pods that were evicted from it; one that is about to start is made again.
+    cluster.run("delete", "pods", f"--namespace={OPERATOR_NAMESPACE}", "--field-selector=status.phase!=Running")
 
 
 @pytest.fixture(autouse=True)
@@ -68,15 +76,16 @@ def execute(*command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def assert_end(job: Job, reason: str, exit_code: int | None, message: str) -> None:
+def assert_end(job: Job, reason: str, codes: Codes, message: str) -> None:
     """The job has failed for that, and is not tried again."""
     status = job.end()
-    assert (status["phase"], status["reason"], status.get("exitCode")) == ("Failed", reason, exit_code), status
+    assert (status["phase"], status["reason"]) == ("Failed", reason), status
+    assert status.get("exitCode") in codes, status
     assert re.search(message, status["message"]), status["message"]
     assert (status["attempt"], "retries" in status, len(status["attempts"])) == (1, False, 1), status
 
 
-def assert_moved(job: Job, node: Worker, reason: str, exit_code: int | None, message: str) -> None:
+def assert_moved(job: Job, node: Worker, reason: str, codes: Codes, message: str) -> None:
     """The first attempt ended for that, the second one runs to its end elsewhere."""
     between = job.wait_for_phase("Pending", "Failed")
     assert (between["reason"], between["attempt"]) == (reason, 2), between
@@ -85,7 +94,8 @@ def assert_moved(job: Job, node: Worker, reason: str, exit_code: int | None, mes
     assert (status["phase"], status["exitCode"], status["attempt"]) == ("Succeeded", 0, 2), status
     assert status["retries"] == {"user": 0, "infra": 1}, status
     first, last = status["attempts"]
-    assert (first["nodeName"], first["reason"], first.get("exitCode")) == (node.name, reason, exit_code), first
+    assert (first["nodeName"], first["reason"]) == (node.name, reason), first
+    assert first.get("exitCode") in codes, first
     assert (last["reason"], last["exitCode"]) == ("Completed", 0), last
     assert last["nodeName"] not in {None, node.name}, last
 
@@ -117,7 +127,7 @@ def delete_pod(job: Job, *options: str) -> None:
 def test_a_drained_node_costs_an_attempt_and_no_more(cluster: Cluster, jobs: Jobs, second: Worker) -> None:
     job = second.start(jobs, "drain", docker=UNIX, script=[SECOND_TIME_LUCKY])
     cluster.run("drain", second.name, "--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s")
-    assert_moved(job, second, "Evicted", 143, "evicted from its node")
+    assert_moved(job, second, "Evicted", {143}, "evicted from its node")
     only_the_second_pod_is_left(job)
 
 
@@ -125,20 +135,22 @@ def test_an_evicted_script_that_exits_with_0_did_not_succeed(jobs: Jobs, second:
     script = "trap 'exit 0' TERM; echo started; while :; do sleep 0.1; done"
     job = second.start(jobs, "evict", docker=NONE, retry=ONCE, script=[script])
     evict(job)
-    assert_end(job, "Evicted", 0, "evicted from its node")
+    assert_end(job, "Evicted", {0}, "evicted from its node")
 
 
 def test_a_script_that_had_ended_before_the_eviction_has_its_own_verdict(jobs: Jobs, second: Worker) -> None:
-    job = second.start(jobs, "late", docker=UNIX, retry=ONCE, script=["echo started", "exit 3"])
+    script, after = ["echo started", "exit 3"], ["echo after; sleep 20"]
+    job = second.start(jobs, "late", docker=UNIX, retry=ONCE, script=script, afterScript=after)
+    job.wait_for_log("\nafter")
     evict(job)
-    assert_end(job, "ScriptFailed", 3, "exited with 3")
+    assert_end(job, "ScriptFailed", {3}, "exited with 3")
 
 
 def test_a_taint_that_no_job_tolerates(cluster: Cluster, jobs: Jobs, second: Worker) -> None:
     job = second.start(jobs, "taint", docker=NONE, retry=ONCE, script=[FOREVER])
     cluster.run("taint", "node", second.name, "e2e.example.com/broken=:NoExecute")
     try:
-        assert_end(job, "NodeLost", 143, "node")
+        assert_end(job, "NodeLost", {143}, "gone, unreachable or tainted")
     finally:
         cluster.run("taint", "node", second.name, "e2e.example.com/broken-")
 
@@ -167,7 +179,7 @@ def test_a_job_that_makes_room_for_a_pod_of_higher_priority(cluster: Cluster, jo
     cluster.run("uncordon", second.name)
     try:
         cluster.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-        assert_moved(job, second, "Preempted", 143, "made room for one of higher priority")
+        assert_moved(job, second, "Preempted", {143}, "made room for one of higher priority")
     finally:
         cluster.run("delete", "pod", "important", f"--namespace={jobs.namespace}", "--wait=false")
         cluster.run("delete", "priorityclass", name)
@@ -187,23 +199,42 @@ def test_a_job_over_its_disk_limits(jobs: Jobs, second: Worker) -> None:
     docker = {**UNIX, "storage": {"size": "50Mi"}}
     run = "echo started; docker run ubuntu:25.10 sleep 3600"
     stored = second.start(jobs, "storage", image="docker:29-cli", docker=docker, script=[run])
-    assert_end(written, "DiskLimitExceeded", 143, "usage exceeds the total limit of containers 50Mi")
-    assert_end(stored, "DiskLimitExceeded", 143, 'Usage of EmptyDir volume "docker-data" exceeds the limit "50Mi"')
+    assert_end(written, "DiskLimitExceeded", EVICTED, "usage exceeds the total limit of containers 50Mi")
+    # The kubelet gives one second, and `docker run` hands the signal on to a process 1 that does not heed it.
+    assert_end(
+        stored, "DiskLimitExceeded", {137, None}, 'Usage of EmptyDir volume "docker-data" exceeds the limit "50Mi"'
+    )
+
+
+def test_a_node_whose_disk_fills_evicts(jobs: Jobs, second: Worker) -> None:
+    threshold = {"nodefs.available": str(second.free_disk() - 2 * GIB)}
+    with second.kubelet_with({}, evictionHard=threshold, evictionPressureTransitionPeriod="0s"):
+        job = second.start(jobs, "full", docker=UNIX, script=[SECOND_TIME_LUCKY])
+        with second.filled(4 * GIB):
+            assert_moved(job, second, "Evicted", EVICTED, "The node was low on resource: ephemeral-storage")
+    assert len(job.pods()) == 2, "the kubelet leaves the Pod that it evicted"
 
 
 @pytest.mark.parametrize(
-    ("signal", "reason", "message"),
+    ("thresholds", "reason", "codes", "message"),
     [
-        ("nodefs.available", "Evicted", "The node was low on resource: ephemeral-storage"),
-        # What is kept free is no Pod's: a kubelet that starts with this refuses what runs already.
-        ("memory.available", "AdmissionError", "Node didn't have enough resource: memory"),
+        # What is to be kept free at any price is no Pod's: a kubelet that starts with this refuses what runs already.
+        ({"evictionHard": ALL_MEMORY}, "AdmissionError", {143}, "Node didn't have enough resource: memory"),
+        (
+            {"evictionSoft": ALL_MEMORY, "evictionSoftGracePeriod": {"memory.available": "1s"}},
+            "Evicted",
+            EVICTED,
+            "The node was low on resource: memory",
+        ),
     ],
 )
-def test_a_node_under_pressure_evicts(jobs: Jobs, second: Worker, signal: str, reason: str, message: str) -> None:
+def test_a_node_without_memory_gives_its_pods_up(
+    jobs: Jobs, second: Worker, thresholds: dict[str, dict[str, str]], reason: str, codes: Codes, message: str
+) -> None:
     job = second.start(jobs, "pressure", docker=UNIX, script=[SECOND_TIME_LUCKY])
-    with second.kubelet_with({}, evictionHard={signal: "99%"}, evictionPressureTransitionPeriod="0s"):
-        assert_moved(job, second, reason, 143, message)
-    assert len(job.pods()) == 2, "the kubelet leaves what it evicted, with its log"
+    with second.kubelet_with({}, **thresholds, evictionMaxPodGracePeriod=20, evictionPressureTransitionPeriod="0s"):
+        assert_moved(job, second, reason, codes, message)
+    assert len(job.pods()) == 2, "the kubelet leaves the Pod that it gave up"
 
 
 def test_a_node_that_shuts_down_gracefully(jobs: Jobs, second: Worker) -> None:
@@ -212,7 +243,7 @@ def test_a_node_that_shuts_down_gracefully(jobs: Jobs, second: Worker) -> None:
     with second.kubelet_with(bus, shutdownGracePeriod="20s", shutdownGracePeriodCriticalPods="5s"):
         job = second.start(jobs, "shutdown", docker=UNIX, script=[SECOND_TIME_LUCKY])
         logind.shut_down()
-        assert_moved(job, second, "NodeShutdown", 143, "in response to imminent node shutdown")
+        assert_moved(job, second, "NodeShutdown", {143}, "in response to imminent node shutdown")
         assert logind.released.wait(30), "the kubelet still holds the shutdown up"
     logind.close()
     assert len(job.pods()) == 2, "the kubelet leaves the Pod, with its log"
@@ -234,7 +265,7 @@ def test_a_silent_node_is_waited_for(jobs: Jobs, second: Worker) -> None:
         wait_for(lambda: second.condition("Ready") == "Unknown" or None, 90, lambda: "the node to be missed")
         status = job.status()
         assert (status["phase"], status["attempt"]) == ("Running", 1), status
-    assert_moved(job, second, "PodDeleted", 143, "deleted before the job ended")
+    assert_moved(job, second, "PodDeleted", {143}, "deleted before the job ended")
     only_the_second_pod_is_left(job)
 
 
@@ -244,7 +275,7 @@ def test_a_silent_node_is_given_up_if_the_operator_is_told_so(cluster: Cluster, 
         uid = job.pod()["metadata"]["uid"]
         with second.silent():
             delete_pod(job, "--grace-period=2")
-            assert_moved(job, second, "NodeLost", None, f"Node {second.name} did not end the Pod after its deletion")
+            assert_moved(job, second, "NodeLost", {None}, f"Node {second.name} did not end the Pod after its deletion")
             assert second.below().running(uid)["cgroups"], "the first Pod was to be there still"
         only_the_second_pod_is_left(job)
         assert not any(second.below().running(uid).values())
@@ -255,7 +286,7 @@ def test_a_node_that_is_deleted(cluster: Cluster, jobs: Jobs, second: Worker) ->
     uid = job.pod()["metadata"]["uid"]
     with second.without_kubelet():
         cluster.run("delete", "node", second.name)
-        assert_moved(job, second, "NodeLost", None, "gone or unreachable")
+        assert_moved(job, second, "NodeLost", {None}, "gone, unreachable or tainted")
         only_the_second_pod_is_left(job)
     wait_for(
         lambda: None if any(second.below().running(uid).values()) else True,

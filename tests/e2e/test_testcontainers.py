@@ -74,9 +74,22 @@ def test_it_runs():
 """
 LEAK = r"""
 import os
+import time
 
-from testcontainers.core.container import DockerContainer
+from testcontainers.core.container import DockerContainer, Reaper
 
+# Testcontainers does not wait until Ryuk listens, and Docker's proxy takes a connection before that only to drop it.
+deadline = time.monotonic() + 60
+while True:
+    Reaper.get_instance()
+    Reaper._socket.settimeout(60)
+    try:
+        if Reaper._socket.recv(3) == b"ACK":
+            break
+    except ConnectionError:
+        pass
+    assert time.monotonic() < deadline, "Ryuk does not answer"
+    Reaper.delete_instance()
 print("left behind:", DockerContainer("busybox:stable").with_command("sleep 600").start().get_wrapped_container().short_id, flush=True)
 os.kill(os.getpid(), 9)
 """

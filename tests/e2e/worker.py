@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from tests.cluster import node
@@ -94,6 +96,17 @@ class Worker:
         finally:
             path.write_text(before)
             self._restart_kubelet({})
+
+    def free_disk(self) -> int:
+        """Bytes that are free where its Pods' files are."""
+        return shutil.disk_usage(self.item.folder).free
+
+    @contextmanager
+    def filled(self, size: int) -> Iterator[None]:
+        """So many bytes of its disk are taken for a while."""
+        with TemporaryFile(dir=self.item.folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+            yield
 
     def mend(self) -> None:
         """Make it a node that takes Pods again."""

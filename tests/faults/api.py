@@ -22,6 +22,8 @@ LEASES = "/apis/coordination.k8s.io/v1"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+#: Phases of a CiJob that has its verdict.
+FINISHED = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 
 class Refused(Exception):

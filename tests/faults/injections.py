@@ -27,9 +27,10 @@ from tests.faults.rules import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.faults.case import Case
+    from tests.faults.proxy import Proxy
     from tests.faults.records import Event, Record
     from tests.faults.rules import EventFault, RequestFault
-    from tests.faults.world import Case
 
 
 class Company(Enum):
@@ -41,10 +42,13 @@ class Company(Enum):
     TURNS = auto()
     #: Nobody: the fault lasts.
     NONE = auto()
+    #: Others one after the other, and a second operator, which takes over.
+    TEAM = auto()
 
 
 #: Longer than a relist takes to come, so that it overtakes the event.
 _LATE_SECONDS: Final = 2.5
+_POD_LISTS: Final = r"/pods\?.*labelSelector"
 _WRITES: Final = "^(POST|PUT|PATCH|DELETE)$"
 _ANSWERS: Final = (
     (When.BEFORE, Answer(409)),
@@ -79,7 +83,7 @@ def kills(writes: list[Record], _: list[Event]) -> list[Injection]:
     return [
         Injection(
             kind=f"killed {when.name.lower()} write",
-            target=_words(number, write),
+            target=words(number, write),
             arm=_kill(number, when),
             company=Company.TURNS,
         )
@@ -89,25 +93,26 @@ def kills(writes: list[Record], _: list[Event]) -> list[Injection]:
 
 
 def stale(writes: list[Record], _: list[Event]) -> list[Injection]:
-    """Killed after each write, and the first lists after the restart are older: as before that write, or as at the very start."""
-    made = [
-        Injection(
-            kind="killed, then lists from before write",
-            target=_words(number, write),
-            arm=_kill_and_serve(number, oldest=False),
-            company=Company.TURNS,
-        )
-        for number, write in enumerate(writes, 1)
-    ]
+    """Killed after each write, and the first lists after the restart are older: as before that write, or as at the very start.
+
+    Either all of them, or those of Pods only, for longer than the operator needs to decide.
+    """
+    numbered = list(enumerate(writes, 1))
     middle = (len(writes) + 1) // 2
     return [
-        *made,
         Injection(
-            kind="killed, then lists from the start",
-            target=_words(middle, writes[middle - 1]),
-            arm=_kill_and_serve(middle, oldest=True),
+            kind=f"killed, then {'' if arm is _serve_all else 'Pod '}lists from {'the start' if oldest else 'before write'}",
+            target=words(number, write),
+            arm=_kill_and_serve(number, arm, oldest=oldest),
             company=Company.TURNS,
-        ),
+        )
+        for arm, oldest, at in (
+            (_serve_all, False, numbered),
+            (_serve_all, True, [numbered[middle - 1]]),
+            (_serve_pods, False, numbered),
+            (_serve_pods, True, numbered),
+        )
+        for number, write in at
     ]
 
 
@@ -130,7 +135,7 @@ def answers(writes: list[Record], _: list[Event]) -> list[Injection]:
     made = [
         Injection(
             kind=f"connection cut {when.name.lower()} write",
-            target=_words(number, write),
+            target=words(number, write),
             arm=_strike(number, Drop(), when),
         )
         for number, write in enumerate(writes, 1)
@@ -139,7 +144,7 @@ def answers(writes: list[Record], _: list[Event]) -> list[Injection]:
     return made + [
         Injection(
             kind=f"{answer.status} {when.name.lower()} write",
-            target=_words(number, write),
+            target=words(number, write),
             arm=_strike(number, answer, when),
         )
         for number, write in enumerate(writes, 1)
@@ -160,19 +165,18 @@ def events(_: list[Record], seen: list[Event]) -> list[Injection]:
     ]
 
 
-GROUPS: Final = {"kills": kills, "stale": stale, "frozen": frozen, "answers": answers, "events": events}
-
-
-def _words(number: int, write: Record) -> str:
+def words(number: int, write: Record) -> str:
+    """A write, for people."""
     return f"{number}. {write.method} {write.target}"
 
 
-def _nth_write(case: Case, number: int) -> Requests:
+def nth_write(case: Case, number: int) -> Requests:
+    """A write about a CiJob."""
     return Requests(method=_WRITES, name=case.pattern, first=number)
 
 
 def _strike(number: int, fault: RequestFault, when: When) -> Callable[[Case], Rule]:
-    return lambda case: case.world.proxy.arm(_nth_write(case, number), fault, when)
+    return lambda case: case.world.proxy.arm(nth_write(case, number), fault, when)
 
 
 def _strike_event(kind: str, number: int, fault: EventFault) -> Callable[[Case], Rule]:
@@ -180,10 +184,10 @@ def _strike_event(kind: str, number: int, fault: EventFault) -> Callable[[Case],
 
 
 def _kill(number: int, when: When) -> Callable[[Case], Rule]:
-    return lambda case: case.world.proxy.arm(_nth_write(case, number), Kill(case.world.operator.kill), when)
+    return lambda case: case.world.proxy.arm(nth_write(case, number), Kill(case.world.operator.kill), when)
 
 
-def _kill_and_serve(number: int, *, oldest: bool) -> Callable[[Case], Rule]:
+def _kill_and_serve(number: int, serve: Callable[[Proxy, Stale], None], *, oldest: bool) -> Callable[[Case], Rule]:
     def arm(case: Case) -> Rule:
         proxy, kept = case.world.proxy, []
 
@@ -192,13 +196,20 @@ def _kill_and_serve(number: int, *, oldest: bool) -> Callable[[Case], Rule]:
 
         def kill() -> None:
             case.world.operator.kill()
-            serve(kept[0])
+            serve(proxy, kept[0])
 
-        def serve(old: Stale) -> None:
-            for path in old.answers:
-                proxy.arm(Requests(method="GET", path=f"^{re.escape(path)}$", watch=False), old)
-
-        proxy.arm(_nth_write(case, number), Call(remember))
-        return proxy.arm(_nth_write(case, number), Kill(kill), When.AFTER)
+        proxy.arm(nth_write(case, number), Call(remember))
+        return proxy.arm(nth_write(case, number), Kill(kill), When.AFTER)
 
     return arm
+
+
+def _serve_all(proxy: Proxy, old: Stale) -> None:
+    for path in old.answers:
+        proxy.arm(Requests(method="GET", path=f"^{re.escape(path)}$", watch=False), old)
+
+
+def _serve_pods(proxy: Proxy, old: Stale) -> None:
+    """As from an API server whose Pods are late: the lists of the start and of the new leader, and the watch from there on."""
+    proxy.arm(Requests(method="GET", path=_POD_LISTS, watch=False, times=2), old)
+    proxy.arm(Requests(method="GET", path=_POD_LISTS, watch=True), Delay(_LATE_SECONDS))

@@ -32,6 +32,8 @@ class Play:
     exit_code: int = 0
     #: How long the script runs; None: until it is stopped.
     seconds: float | None = 0.3
+    #: How long the daemon runs on after the script; None: until the Pod is stopped.
+    lingers: float | None = _STEP
     #: The attempts whose Pod the node evicts in mid-run, for want of memory.
     evicted: frozenset[int] = frozenset()
 
@@ -151,7 +153,7 @@ class Kubelet:
             return await self._evict(pod)
         pod.job = _terminated(pod.job, play.exit_code, _report(play.exit_code))
         await self._say(pod, {"phase": "Running"})
-        await self._rest(pod, _STEP)
+        await self._rest(pod, play.lingers)
         await self._end(pod)
         return None
 

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
+from math import inf
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.faults.controlplane import ROOT
@@ -29,13 +31,16 @@ _STOP_SECONDS: Final = 15
 class Operator:
     """`python -m cijob` on one namespace; `async with` runs it. Whenever it was killed, it is started anew.
 
-    `bury` is called between the two: the dead process's Lease would have to run out first, which is no part of this.
+    `bury` is called between the two, to make way: the dead process's Lease has to run out first.
     """
 
     def __init__(self, url: str, namespace: str, folder: Path, bury: Callable[[], Awaitable[None]]) -> None:
         self._bury = bury
         self.log = folder / f"{namespace}.log"
         self.kills = 0
+        #: How many processes there were, and when the one that runs now began; infinity while none does.
+        self.starts = 0
+        self.began = inf
         #: How often it gave up its Lease, for want of time.
         self.losses = 0
         #: Exit codes that nobody asked for.
@@ -83,6 +88,16 @@ class Operator:
         self.kills += 1
         self._process.kill()
 
+    def pause(self) -> None:
+        """SIGSTOP."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT: as after a machine's sleep, or a long time without a processor."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def complaints(self) -> list[str]:
         """What it logged as an error since the last call, and what is no log line at all (a traceback); and its crashes."""
         found = [f"it ended by itself with {code}" for code in self.crashes]
@@ -112,6 +127,7 @@ class Operator:
             await self._start()
             assert self._process is not None
             code = await self._process.wait()
+            self.began = inf
             if code == _LOST_CODE:
                 self.losses += 1
             elif self.kills == expected:
@@ -125,6 +141,8 @@ class Operator:
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
             )
+        self.starts += 1
+        self.began = asyncio.get_running_loop().time()
         self._started.set()
 
 

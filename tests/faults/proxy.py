@@ -35,7 +35,7 @@ from tests.faults.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
     from tests.faults.rules import EventFault, RequestFault
@@ -106,6 +106,10 @@ class Proxy(Journal):
         rule = Rule(on, fault, when)
         self.rules.append(rule)
         return rule
+
+    def trigger(self, on: Requests, function: Callable[[], Awaitable[None]], when: When) -> None:
+        """Call a function at requests, before any fault strikes them."""
+        self.rules.insert(0, Rule(on, Call(function), when))
 
     async def snapshot(self) -> Stale:
         """What the server would answer now to each list that a client asked for, to be served later."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -45,6 +46,8 @@ class Requests:
     #: Name of the object, which a new one has in its body.
     name: str = ""
     agent: str = ""
+    #: What the body says, as JSON.
+    body: str = ""
     #: None: watches and others; True: watches only; False: others only.
     watch: bool | None = None
     first: int = 1
@@ -58,6 +61,7 @@ class Requests:
             and re.search(self.path, record.path) is not None
             and re.search(self.name, record.name) is not None
             and re.search(self.agent, record.agent) is not None
+            and (not self.body or re.search(self.body, json.dumps(record.body)) is not None)
         )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tests.faults.api import FINISHED
 from tests.faults.kubelet import Play
+from tests.faults.rules import Requests, When
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.faults.world import Case
+    from tests.faults.case import Case
 
 #: Seconds that any step may take; without faults they take a fraction.
 STEP_SECONDS: Final = 30.0
@@ -64,6 +68,37 @@ async def _recreate(case: Case) -> None:
     await case.create(Play(exit_code=3))
 
 
+async def _cancel_at_verdict(case: Case) -> None:
+    await _cancel_in_flight(case, When.BEFORE, Play(exit_code=7, lingers=None))
+
+
+async def _cancel_after_verdict(case: Case) -> None:
+    await _cancel_in_flight(case, When.AFTER, Play(exit_code=7))
+
+
+async def _cancel_in_flight(case: Case, when: When, play: Play) -> None:
+    """The user cancels while the verdict is under way: it has left the operator, or has been stored and not answered yet."""
+    cancelled = asyncio.Event()
+
+    async def cancel() -> None:
+        if when is When.AFTER and not case.verdicts():  # refused: there is no verdict yet
+            return
+        if not cancelled.is_set():
+            cancelled.set()
+            await case.change(cancel="Graceful")
+
+    case.world.proxy.trigger(_verdict_of(case), cancel, when)
+    await case.create(play)
+    with contextlib.suppress(TimeoutError):  # the oracle tells what became of it
+        async with asyncio.timeout(STEP_SECONDS):
+            await cancelled.wait()
+
+
+def _verdict_of(case: Case) -> Requests:
+    ended = rf'"phase": "({"|".join(FINISHED)})"'
+    return Requests(method="PATCH", path="/cijobs/[^/]+/status$", name=case.pattern, body=ended, times=None)
+
+
 SCENARIOS: Final = {
     one.name: one
     for one in (
@@ -71,6 +106,8 @@ SCENARIOS: Final = {
         Scenario("script-failure", "Failed", _failure),
         Scenario("retry", "Succeeded", _retry),
         Scenario("cancel", "Cancelled", _cancel),
+        Scenario("cancel-at-verdict", "Cancelled", _cancel_at_verdict),
+        Scenario("cancel-after-verdict", "Failed", _cancel_after_verdict),
         Scenario("timeout", "Failed", _timeout),
         Scenario("ttl", "gone", _ttl),
         Scenario("delete", "gone", _delete),

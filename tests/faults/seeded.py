@@ -77,7 +77,7 @@ BUGS: Final = (
         "guarded=True",
         "guarded=False",
         "test_reconciler_refusals.py::test_a_verdict_waits_for_a_cancel_that_came_first",
-        "cancel and stale",
+        "cancel-at-verdict and stale",
     ),
     Bug(
         "a Pod is stopped without a test of its UID",
@@ -85,6 +85,14 @@ BUGS: Final = (
         '            {"op": "test", "path": "/metadata/uid", "value": pod.uid},\n',
         "",
         "test_own_writes.py::test_another_pod_of_the_name_is_not_stopped",
+    ),
+    Bug(
+        "the answer to a stop is not looked at",
+        "reconciler.py",
+        "        if stopped:  #",
+        "        if False:  #",
+        "test_own_writes.py::test_a_pod_that_had_ended_unseen_when_it_was_stopped_gets_its_verdict",
+        "cancel-at-verdict and stale",
     ),
     Bug(
         "a Pod is deleted without its UID",

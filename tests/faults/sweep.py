@@ -8,25 +8,37 @@ from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.faults.injections import GROUPS, Company, Injection
+from tests.faults.injections import Company, Injection, answers, events, frozen, kills, stale
 from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.takeover import takeover
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tests.faults.api import Body
+    from tests.faults.case import Case
     from tests.faults.records import Event, Record
-    from tests.faults.world import Case, Lab, World
+    from tests.faults.world import Lab, World
 
+GROUPS: Final = {
+    "kills": kills,
+    "stale": stale,
+    "frozen": frozen,
+    "answers": answers,
+    "events": events,
+    "takeover": takeover,
+}
 #: Writes beyond those of the run without faults. Done: the one that was struck once more, and what a slow start or a
 #: second look adds. Refused: those on an old version while news is late; the pause before the next doubles each time.
 EXTRA_WRITES: Final = 3
 REFUSED_WRITES: Final = 5
 #: Seconds in which a run must come to its end, the operator's restart included. Without faults: 2 to 4.
 SECONDS: Final = 60.0
-#: Operators at once, CiJobs of one operator at once, and CiJobs of one operator one after the other.
+#: Worlds at once, CiJobs of one operator at once, and CiJobs of one operator, or of two, one after the other.
 _WORLDS: Final = 8
 _CASES: Final = 20
 _TURNS: Final = 8
+_TEAM_TURNS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +95,9 @@ class Sweep:
         faults = GROUPS[group](baseline.writes, baseline.events)
         shares = [[fault] for fault in faults if fault.company is Company.NONE]
         shares += [[fault for fault in faults if fault.company is Company.MANY]]
-        turns = [fault for fault in faults if fault.company is Company.TURNS]
-        shares += [turns[begin : begin + _TURNS] for begin in range(0, len(turns), _TURNS)]
+        for company, length in ((Company.TURNS, _TURNS), (Company.TEAM, _TEAM_TURNS)):
+            turns = [fault for fault in faults if fault.company is company]
+            shares += [turns[begin : begin + length] for begin in range(0, len(turns), length)]
         found = await asyncio.gather(*(self._share(scenario, group, share, baseline) for share in shares if share))
         return [result for results in found for result in results]
 
@@ -96,7 +109,7 @@ class Sweep:
             made = Baseline(case.end_state(), case.verdicts(), case.pods_ever(), case.writes(), case.events())
         job = made.end["job"]
         ended = job if isinstance(job, str) else job.get("phase")
-        complaints = world.operator.complaints()
+        complaints = world.complaints()
         assert rested, f"{scenario.name} does not come to an end without faults: {made.end} {complaints}"
         assert ended == scenario.end, f"{scenario.name} without faults: {made.end} {complaints}"
         assert not complaints, f"{scenario.name} without faults: {complaints}"
@@ -104,7 +117,7 @@ class Sweep:
 
     async def _share(self, scenario: Scenario, group: str, faults: list[Injection], baseline: Baseline) -> list[Result]:
         """Try faults with one operator for all."""
-        many = faults[0].company is Company.MANY
+        many, team = faults[0].company is Company.MANY, faults[0].company is Company.TEAM
         at_once = asyncio.Semaphore(_CASES if many else 1)
 
         async def one(world: World, number: int, fault: Injection) -> Result:
@@ -114,13 +127,15 @@ class Sweep:
                 await case.delete()
                 if many:
                     return result
-                world.proxy.rules.clear()
-                return _with(result, world.operator.complaints())
+                for seat in world.seats:
+                    seat.proxy.rules.clear()
+                again = () if not team or await world.ready() else ("the operators are not ready again",)
+                return _with(result, [*again, *world.complaints()])
 
-        async with self._worlds, self._lab.world() as world:
+        async with self._worlds, self._lab.world(2 if team else 1) as world:
             results = await asyncio.gather(*(one(world, number, fault) for number, fault in enumerate(faults, 1)))
         # Of many at once it is not known whose it is; or it is of the operator's stop.
-        results[-1] = _with(results[-1], world.operator.complaints())
+        results[-1] = _with(results[-1], world.complaints())
         self.results += results
         return results
 
@@ -150,6 +165,11 @@ def _judge(case: Case, baseline: Baseline, *, rested: bool) -> Iterable[str]:
         yield f"end state: {json.dumps(end)}; without faults: {json.dumps(baseline.end)}"
     if case.verdicts() != baseline.verdicts:
         yield f"verdicts written: {case.verdicts()}; without faults: {baseline.verdicts}"
+    for uid in case.uids:
+        if (ended := case.world.lab.ended.get(uid)) is not None and (lie := untruthful(ended)):
+            yield lie
+    if case.heir is not None and case.heir is not case.world.leader:
+        yield "nobody took over"
     if case.most_alive() > 1:
         yield f"{case.most_alive()} Pods of one CiJob lived at once"
     if any(count > expected for count, expected in zip(pods, baseline.pods, strict=True)):
@@ -158,6 +178,16 @@ def _judge(case: Case, baseline: Baseline, *, rested: bool) -> Iterable[str]:
     refused = len(case.writes()) - done
     if done > len(baseline.writes) + EXTRA_WRITES or refused > REFUSED_WRITES:
         yield f"{done} writes done and {refused} refused; without faults: {len(baseline.writes)}"
+
+
+def untruthful(job: Body) -> str | None:
+    """What is wrong with a verdict, given the CiJob as it was stored with it: it is `Cancelled` if a cancel came before, and only then."""
+    phase, cancel = job["status"]["phase"], job["spec"].get("cancel")
+    if (phase == "Cancelled") == (cancel is not None):
+        return None
+    return f"the verdict {phase} was stored on a CiJob " + (
+        f"with cancel: {cancel}" if cancel else "that nobody cancelled"
+    )
 
 
 def _with(result: Result, complaints: list[str]) -> Result:

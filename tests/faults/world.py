@@ -1,19 +1,19 @@
-"""A control plane with a fake kubelet, and namespaces in it that each have an operator behind a proxy."""
+"""A control plane with a fake kubelet, and namespaces in it that each have an operator, or two, behind proxies."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
-import json
-import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from tests.faults.api import CIJOBS, LEASES, MERGE_PATCH, Api, Body, Follower, Refused
+from tests.faults.api import CIJOBS, FINISHED, LEASES, Api, Body, Follower
+from tests.faults.case import Case
 from tests.faults.controlplane import control_plane
-from tests.faults.kubelet import Kubelet, Play
+from tests.faults.kubelet import Kubelet
 from tests.faults.process import Operator
 from tests.faults.proxy import Proxy
 
@@ -21,14 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.faults.records import Event, Record
     from tests.faults.upstream import Upstream
 
 #: Seconds until an operator has listed and watches; its start is slow where many start at once.
 _START_SECONDS: Final = 60
-#: Seconds until the two lists that a quiet operator makes anyway; it may have been killed just before.
-_SETTLE_SECONDS: Final = 60
-_FINISHED: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 
 @dataclass(slots=True, eq=False)
@@ -38,39 +34,49 @@ class Lab:
     folder: Path
     upstream: Upstream
     api: Api
-    kubelet: Kubelet
-    jobs: Follower
+    kubelet: Kubelet = field(init=False)
+    jobs: Follower = field(init=False)
     #: UIDs of all CiJobs that `jobs` ever had: what is not in there is not gone, but so new.
-    seen: set[str]
+    seen: set[str] = field(default_factory=set)
+    #: By UID: each CiJob as it was at the very version that had its verdict first.
+    ended: dict[str, Body] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
+    def __post_init__(self) -> None:
+        self.kubelet = Kubelet(self.api)
+        self.jobs = Follower(self.api, f"{CIJOBS}/cijobs", self._take)
+
+    def _take(self, _: str, job: Body) -> None:
+        uid = job["metadata"]["uid"]
+        self.seen.add(uid)
+        if job.get("status", {}).get("phase") in FINISHED:
+            self.ended.setdefault(uid, job)
+
     @asynccontextmanager
-    async def world(self) -> AsyncIterator[World]:
-        """A new namespace with an operator of its own that is ready."""
+    async def world(self, operators: int = 1) -> AsyncIterator[World]:
+        """A new namespace with an operator of its own that is ready, or more of which one leads."""
         namespace = f"faults-{next(self.numbers)}"
         await self.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-        async with (
-            Proxy(self.upstream) as proxy,
-            Operator(proxy.url, namespace, self.folder, lambda: self._delete_leases(namespace)) as operator,
-        ):
-            world = World(self, namespace, proxy, operator)
-            if not await proxy.until(world.watching, _START_SECONDS):
-                raise AssertionError(
-                    f"the operator does not watch after {_START_SECONDS} s:\n{operator.log.read_text()[-3000:]}"
-                )
+        world = World(self, namespace)
+        async with contextlib.AsyncExitStack() as stack:
+            for number in range(operators):
+                folder = self.folder / f"{namespace}-{number}"
+                folder.mkdir()
+                proxy = await stack.enter_async_context(Proxy(self.upstream))
+                operator = Operator(proxy.url, namespace, folder, partial(world.bury, number))
+                world.seats.append(Seat(proxy, operator))
+                await stack.enter_async_context(operator)
+            if not await world.ready():
+                logs = "\n".join(seat.operator.log.read_text()[-3000:] for seat in world.seats)
+                raise AssertionError(f"the operator does not watch after {_START_SECONDS} s:\n{logs}")
             yield world
-
-    async def _delete_leases(self, namespace: str) -> None:
-        await self.api.call("DELETE", f"{LEASES}/namespaces/{namespace}/leases")
 
 
 @asynccontextmanager
 async def lab(folder: Path) -> AsyncIterator[Lab]:
     """Start everything but operators."""
     async with control_plane(folder) as upstream, Api(upstream) as api:
-        seen: set[str] = set()
-        jobs = Follower(api, f"{CIJOBS}/cijobs", lambda _, job: seen.add(job["metadata"]["uid"]))
-        made = Lab(folder, upstream, api, Kubelet(api), jobs, seen)
+        made = Lab(folder, upstream, api)
         tasks = [asyncio.create_task(made.kubelet.run()), asyncio.create_task(made.jobs.run())]
         try:
             yield made
@@ -82,180 +88,69 @@ async def lab(folder: Path) -> AsyncIterator[Lab]:
                     await task
 
 
-@dataclass(slots=True, eq=False)
-class World:
-    """One namespace and its operator."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Seat:
+    """One operator behind a proxy."""
 
-    lab: Lab
-    namespace: str
     proxy: Proxy
     operator: Operator
 
-    def watching(self) -> bool:
-        """Whether the operator has both of its watches."""
-        watched = {one.target for one in self.proxy.records if one.watch and one.answered == 200}
-        return {"pods", "cijobs"} <= watched
+    @property
+    def led_at(self) -> float:
+        """When it wrote the Lease last."""
+        writes = (one.at for one in reversed(self.proxy.records) if one.target == "leases" and one.write and one.landed)
+        return next(writes, 0.0)
+
+    def leads(self) -> bool:
+        """Whether the process that runs now has taken the Lease."""
+        return self.led_at >= self.operator.began
+
+    def watches(self) -> bool:
+        """Whether the process that runs now has both of its watches."""
+        recent = itertools.takewhile(lambda one: one.at >= self.operator.began, reversed(self.proxy.records))
+        return {"pods", "cijobs"} <= {one.target for one in recent if one.watch and one.answered == 200}
+
+
+@dataclass(slots=True, eq=False)
+class World:
+    """One namespace and its operators."""
+
+    lab: Lab
+    namespace: str
+    seats: list[Seat] = field(default_factory=list)
+
+    @property
+    def leader(self) -> Seat:
+        """The one that wrote the Lease last."""
+        return max(self.seats, key=lambda seat: seat.led_at)
+
+    @property
+    def proxy(self) -> Proxy:
+        return self.leader.proxy
+
+    @property
+    def operator(self) -> Operator:
+        return self.leader.operator
+
+    async def ready(self) -> bool:
+        """Wait until all operators watch, and one of them leads."""
+        for seat in self.seats:
+            if not await seat.proxy.until(seat.watches, _START_SECONDS):
+                return False
+        return await self.proxy.until(self.leader.leads, _START_SECONDS)
+
+    async def bury(self, number: int) -> None:
+        """Make way for the next process: another takes the Lease in its own time; that of one who was alone is deleted."""
+        others = [seat for place, seat in enumerate(self.seats) if place != number]
+        for seat in others:
+            await seat.proxy.until(seat.leads, _START_SECONDS)
+        if not others:
+            await self.lab.api.call("DELETE", f"{LEASES}/namespaces/{self.namespace}/leases")
+
+    def complaints(self) -> list[str]:
+        """What its operators complained of since the last call."""
+        return [line for seat in self.seats for line in seat.operator.complaints()]
 
     def case(self, name: str) -> Case:
         """A CiJob of this world, under a name that no other has."""
         return Case(self, name)
-
-
-@dataclass(slots=True, eq=False)
-class Case:
-    """One CiJob, from the user's side."""
-
-    world: World
-    name: str
-    #: UIDs of the CiJobs that bore the name.
-    uids: list[str] = field(default_factory=list)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.world.namespace, self.name
-
-    @property
-    def path(self) -> str:
-        return f"{CIJOBS}/namespaces/{self.world.namespace}/cijobs"
-
-    @property
-    def job(self) -> Body | None:
-        """The CiJob as the API server has it, None if it is not there."""
-        return self.world.lab.jobs.objects.get(self.key)
-
-    @property
-    def pods(self) -> list[Body]:
-        """All Pods of the name that are there."""
-        return [pod for uid in self.uids for pod in self.world.lab.kubelet.there[uid].values()]
-
-    @property
-    def phase(self) -> str:
-        """The phase of the CiJob that bears the name now."""
-        job = self.job
-        current = job is not None and job["metadata"]["uid"] == self.uids[-1]
-        return str((job or {}).get("status", {}).get("phase", "")) if current else ""
-
-    @property
-    def pattern(self) -> str:
-        """A regular expression for the names of the CiJob and of all that is named after it."""
-        return rf"^{re.escape(self.name)}([-.]|$)"
-
-    def writes(self) -> list[Record]:
-        """The operator's writes about this CiJob that reached the server."""
-        return [
-            one
-            for one in self.world.proxy.records
-            if one.write and one.status is not None and re.match(self.pattern, one.name)
-        ]
-
-    def events(self) -> list[Event]:
-        """The events about this CiJob and its Pods that the operator was sent."""
-        return [one for one in self.world.proxy.events if re.match(self.pattern, one.name)]
-
-    def verdicts(self) -> list[str]:
-        """The different final statuses that were written: one for each CiJob of the name that ended."""
-        found: dict[str, None] = {}
-        for write in self.writes():
-            if write.target == "cijobs/status" and write.landed:
-                uid, status = _status_patch(write.body)
-                if status.get("phase") in _FINISHED:
-                    told = " ".join(str(status.get(key)) for key in ("phase", "reason", "exitCode"))
-                    found[f"{self.uids.index(uid) + 1}: {told}"] = None
-        return sorted(found)
-
-    # --- what a user does ---------------------------------------------------------------------------------------------
-
-    async def create(self, play: Play, **spec: Any) -> None:  # noqa: ANN401  any field of the API
-        """Create the CiJob; its Pods will do as `play` says."""
-        self.world.lab.kubelet.plays[self.key] = play
-        body = {
-            "apiVersion": "cijob.dev/v1alpha1",
-            "kind": "CiJob",
-            "metadata": {"name": self.name},
-            "spec": {"image": "busybox", "script": ["true"], **spec},
-        }
-        created = await self.world.lab.api.call("POST", self.path, body)
-        uid = created["metadata"]["uid"]
-        self.uids.append(uid)
-        await self.world.lab.jobs.until(lambda: uid in self.world.lab.seen, _SETTLE_SECONDS)
-
-    async def change(self, **spec: Any) -> None:  # noqa: ANN401  any field of the API
-        """Change fields of its spec."""
-        await self.world.lab.api.call("PATCH", f"{self.path}/{self.name}", {"spec": spec}, MERGE_PATCH)
-
-    async def delete(self) -> None:
-        """Delete it, as kubectl does, without waiting."""
-        with contextlib.suppress(Refused):
-            await self.world.lab.api.call("DELETE", f"{self.path}/{self.name}?propagationPolicy=Background")
-
-    async def until(self, phase: str, seconds: float) -> None:
-        """Wait for a phase; a job that ended without it counts too, so that the oracle can say how."""
-        await self.world.lab.jobs.until(lambda: self.phase in {phase, *_FINISHED}, seconds)
-
-    async def at_rest(self, seconds: float) -> bool:
-        """Wait until its story is over: finished or gone, no Pod alive, and nothing left for the operator to do.
-
-        The operator has compared everything with two lists of each kind by then.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        pods = self.world.lab.kubelet.pods
-        if not await self.world.lab.jobs.until(lambda: self.job is None or self.phase in _FINISHED, seconds):
-            return False
-        if not await pods.until(lambda: not any(_alive(pod) for pod in self.pods), deadline - loop.time()):
-            return False
-        since = loop.time()
-        return await self.world.proxy.until(lambda: self._listed_twice(since), min(_SETTLE_SECONDS, deadline - since))
-
-    def _listed_twice(self, since: float) -> bool:
-        recent = itertools.takewhile(lambda one: one.at >= since, reversed(self.world.proxy.records))
-        lists = [one.target for one in recent if one.full_list and one.answered == 200]
-        return lists.count("pods") > 1 and lists.count("cijobs") > 1
-
-    # --- what it has come to ------------------------------------------------------------------------------------------
-
-    def end_state(self) -> Body:
-        """What users see in the end, without what differs from run to run (times, UIDs, names made from them)."""
-        job = self.job
-        status = dict((job or {}).get("status", {}))
-        own = {key: value for key, value in status.items() if key in _COMPARED}
-        own["conditions"] = sorted(
-            f"{one['type']}={one['status']} {one['reason']}" for one in status.get("conditions", ())
-        )
-        return {
-            "job": own if job is not None else "gone",
-            "current": job is None or job["metadata"]["uid"] == self.uids[-1],
-            "pods": sorted(json.dumps(_pod_state(pod), sort_keys=True) for pod in self.pods),
-        }
-
-    def pods_ever(self) -> list[int]:
-        """How many Pods each CiJob of the name ever had."""
-        return [len(self.world.lab.kubelet.ever[uid]) for uid in self.uids]
-
-    def most_alive(self) -> int:
-        """The most Pods of one CiJob that lived at once."""
-        return max(self.world.lab.kubelet.most_alive[uid] for uid in self.uids)
-
-
-_COMPARED: Final = ("phase", "reason", "message", "exitCode", "attempt", "retries")
-
-
-def _status_patch(patch: list[Body]) -> tuple[str, Body]:
-    """UID and status of the operator's JSON Patch."""
-    by_path = {one["path"]: one["value"] for one in patch}
-    return str(by_path["/metadata/uid"]), dict(by_path["/status"])
-
-
-def _alive(pod: Body) -> bool:
-    return pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
-
-
-def _pod_state(pod: Body) -> Body:
-    meta, status = pod["metadata"], pod.get("status", {})
-    return {
-        "attempt": meta["labels"].get("cijob.dev/attempt"),
-        "stop": meta.get("annotations", {}).get("cijob.dev/stop"),
-        "phase": status.get("phase"),
-        "reason": status.get("reason"),
-        "deleted": "deletionTimestamp" in meta,
-    }

@@ -17,7 +17,7 @@ from tests.unit import virtual_time
 from tests.unit.builders import JOB_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 async def test_a_write_without_the_lead_ends_the_process_at_once_with_a_code_and_a_line(
@@ -79,3 +79,24 @@ def test_idle_operators_stop_at_once() -> None:
         return
 
     assert stopped(nothing)[1] < 0.1
+
+
+def test_a_generator_that_cannot_be_closed_at_the_end_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """As kopf's watch, now and then (found by the sweep)."""
+
+    async def stubborn() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("generator didn't stop after athrow()")
+
+    async def operate() -> None:
+        await anext(generator)
+        main._nothing_matters_any_more()
+
+    generator = stubborn()
+    with capture_logs() as logs:
+        asyncio.run(operate())
+
+    assert [line["log_level"] for line in logs] == ["debug"]
+    assert not caplog.records

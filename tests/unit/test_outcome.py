@@ -117,8 +117,7 @@ TERMINAL = [
     Case(
         "a container that the kubelet lost track of",
         a_pod().terminated(137, reason="ContainerStatusUnknown").ended("Failed"),
-        Reason.CONTAINER_STATUS_UNKNOWN,
-        137,
+        Reason.CONTAINER_STATUS_UNKNOWN,  # and no exit code: the kubelet made 137 up
     ),
     Case(
         "a Pod that failed without a word on its job",
@@ -359,6 +358,29 @@ DISRUPTION = [
     ]
 ] + [
     Case(
+        "a Pod that ran and that a restarted kubelet refused for its node's pressure",
+        KILLED.ended("Failed", "Evicted", "Pod was rejected: The node had condition: [DiskPressure]. "),
+        Reason.ADMISSION_ERROR,
+        143,
+    ),
+    Case(
+        "an evicted Pod of which only the sidecar's end is known",
+        a_pod()
+        .started()
+        .dind_terminated(137, reason="OOMKilled")
+        .disrupted("TerminationByKubelet")
+        .ended("Failed", "Evicted", "The node was low on resource: memory."),
+        Reason.EVICTED,
+    ),
+    Case(
+        "a Pod whose evicted containers were removed before the kubelet knew their ends",
+        a_pod()
+        .terminated(137, reason="ContainerStatusUnknown")
+        .disrupted("TerminationByKubelet")
+        .ended("Failed", "Evicted", "The node was low on resource: memory."),
+        Reason.EVICTED,
+    ),
+    Case(
         "a condition that does not hold is none",
         NATURAL.with_condition("DisruptionTarget", status="False", reason="EvictionByEvictionAPI").ended("Failed"),
         Reason.SCRIPT_FAILED,
@@ -420,7 +442,14 @@ DISRUPTION = [
 ADMISSION = [
     Case(f"the node refused the Pod as {reason}", a_pod().started().ended("Failed", reason), Reason.ADMISSION_ERROR)
     for reason in ("UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory", "NodeAffinity", "TopologyAffinityError")
-] + [Case("a Pod that failed before it started", a_pod().ended("Failed"), Reason.ADMISSION_ERROR)]
+] + [
+    Case("a Pod that failed before it started", a_pod().ended("Failed"), Reason.ADMISSION_ERROR),
+    Case(
+        "the node refused the Pod for its pressure",
+        a_pod().started().ended("Failed", "Evicted", "Pod was rejected: The node had condition: [DiskPressure]. "),
+        Reason.ADMISSION_ERROR,
+    ),
+]
 
 
 @check([*FAST, *WAITS, *TERMINAL, *CANCELLED, *DEADLINE, *DAEMON, *DISRUPTION, *ADMISSION])

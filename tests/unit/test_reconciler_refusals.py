@@ -137,6 +137,32 @@ async def test_a_verdict_whose_answer_was_lost_is_not_written_twice() -> None:
     assert world.status == before
 
 
+async def test_a_verdict_whose_answer_was_lost_has_its_event_all_the_same() -> None:
+    world = World()
+    await world.work()
+    world.api.kubelet(lambda pod: pod.terminated(3, report=report(3, entry=1)))
+    world.api.lose_answer("PATCH job/status")
+    world.see()
+    await world.operator.reconcile(JOB_KEY)
+    assert world.api.events == []
+
+    assert await world.work_again(at(61)) == ["POST event"]
+    (event,) = world.api.events
+    assert (event["type"], event["message"]) == ("Warning", world.status["message"])
+    assert await world.work_again(at(62)) == []
+
+
+async def test_a_verdict_that_did_not_land_has_its_event_when_it_does() -> None:
+    world = World()
+    await world.work()
+    world.api.kubelet(lambda pod: pod.terminated(0, report=report(0)))
+    world.api.refuse("PATCH job/status", ApiUnavailable(503, "ServiceUnavailable", "later"))
+    assert await world.work(at(61)) == ["PATCH job/status"]
+    assert world.api.events == []
+
+    assert await world.work_again(at(62)) == ["PATCH job/status", "POST event"]
+
+
 async def test_an_event_that_fails_changes_nothing() -> None:
     world = World()
     await world.work()

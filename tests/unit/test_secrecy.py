@@ -206,6 +206,7 @@ def logged(capsys: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture
     root, others = logging.getLogger(), [logging.getLogger(name) for name in ("kopf", "asyncio", "aiohttp.access")]
     before = [(logger, logger.level, list(logger.handlers)) for logger in (root, *others)]
     logs.configure(Settings(log_format="json", log_level="debug"))
+    structlog.configure(cache_logger_on_first_use=False)  # modules would keep these loggers for the tests after this
     yield capsys
     for logger, level, handlers in before:
         logger.setLevel(level)

@@ -352,6 +352,24 @@ def test_a_service_that_was_restarted_before_the_job_started(says: str, job: CiJ
     assert ((wait.verdict.reason if wait.verdict else None) is Reason.SERVICE_NOT_READY) == hopeless, says
 
 
+@pytest.mark.parametrize("loops", [True, False])
+def test_a_service_that_falls_before_the_kubelet_sees_it_run_is_told_after_its_own_limit(*, loops: bool) -> None:
+    """The kubelet starts nothing after it then, so that no `job.sh` waits for it."""
+    ended = {"terminated": {"exitCode": 7, "reason": "Error", "finishedAt": "2026-01-31T12:00:09Z"}}
+    again = {**waits("CrashLoopBackOff", "back-off 10s"), "lastState": ended, "restartCount": 2}
+    job = a_cijob().with_service("db", startTimeout="20s")
+    pod = a_pod().dind_running(2).init("db", again if loops else {"state": ended})
+
+    early, late = wait_of(job, pod, 21), wait_of(job, pod, 22)
+
+    assert (early.verdict, early.until) == (None, at(22))
+    assert "Service db: its container exited with 7." in early.message
+    assert late.verdict is not None
+    assert late.verdict.reason is Reason.SERVICE_NOT_READY
+    assert "db was not ready after 20 s: its container exited with 7" in late.message
+    assert late.verdict.log_of == "db"
+
+
 def test_a_service_in_a_crash_loop_does_not_stretch_the_job_s_grace() -> None:
     pod = a_pod().dind_running(2).restarted("db", times=5).waiting("ImagePullBackOff")
 

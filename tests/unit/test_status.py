@@ -234,7 +234,10 @@ def test_a_status_is_a_value() -> None:
 
 @pytest.mark.parametrize(("reason", "kind"), [(Reason.COMPLETED, "Normal"), (Reason.SCRIPT_FAILED, "Warning")])
 def test_the_event_speaks_of_the_cijob(reason: Reason, kind: str) -> None:
-    event = status.event(a_cijob().job, verdict(reason, "Because."), at(61))
+    job = a_cijob().job
+    end = status.finished(job, None, verdict(reason, "Because."), at(61))
+
+    event = status.event(job, end, at(61))
 
     assert event["metadata"]["namespace"] == NAMESPACE
     assert event["metadata"]["name"].startswith(f"{JOB_NAME}.")

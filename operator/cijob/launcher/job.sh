@@ -13,7 +13,7 @@ cijob_log=${CIJOB_TERMINATION_LOG:-/dev/termination-log}
 cijob_cgroup=${CIJOB_CGROUP:-/sys/fs/cgroup}
 cijob_grace=${CIJOB_GRACE:-60}
 cijob_phase=daemon cijob_part=daemon cijob_entry=0 cijob_daemon=none cijob_mark=''
-cijob_signal='' cijob_woken='' cijob_timer='' cijob_pid='' cijob_trouble=''
+cijob_signal='' cijob_cause='' cijob_woken='' cijob_timer='' cijob_pid='' cijob_trouble=''
 
 say() { printf 'cijob: %s\n' "$*"; }
 
@@ -105,6 +105,7 @@ on_signal() { # on_signal SIGNAL
     esac
     [ -z "$cijob_signal" ] || return 0
     cijob_signal=$1
+    case $cijob_phase in daemon | script) cijob_cause=\"$1\" ;; esac # no later one is what ended the script
     # The rest of the grace period belongs to the after script, and the last quarter to the Docker daemon.
     start_timer $((cijob_grace / 2)) ALRM $((cijob_grace / 4)) USR1
 }
@@ -137,9 +138,8 @@ finish() { # finish CODE
     fi
     first_line "$cijob_cgroup/memory.peak" || first_line "$cijob_cgroup/memory/memory.max_usage_in_bytes" || :
     case ${cijob_line:-x} in *[!0-9]*) cijob_line=null ;; esac
-    [ -z "$cijob_signal" ] || cijob_signal="\"$cijob_signal\""
     { printf '{"exitCode":%d,"part":"%s","entry":%d,"signal":%s,"daemon":"%s","peakMemory":%s%s}\n' "$1" "$cijob_part" \
-        "$cijob_entry" "${cijob_signal:-null}" "$cijob_daemon" "$cijob_line" "$cijob_trouble" >"$cijob_log"; } 2>/dev/null || :
+        "$cijob_entry" "${cijob_cause:-null}" "$cijob_daemon" "$cijob_line" "$cijob_trouble" >"$cijob_log"; } 2>/dev/null || :
     exit "$1"
 }
 

@@ -41,6 +41,10 @@ _ADMISSION: Final = (
     "AppArmor",
     "Sysctl",
 )
+#: What the kubelet says as it refuses a Pod for its node's pressure; the reason is the one of its evictions.
+_PRESSURE: Final = "The node had condition:"
+#: The kubelet's word for a container that is gone before it could ask how it ended; the exit code 137 is made up then.
+_UNKNOWN: Final = "ContainerStatusUnknown"
 #: What a Pod is stopped for when its daemon died.
 _DAEMON: Final = frozenset({Reason.DAEMON_LOST, Reason.DAEMON_NOT_READY, Reason.DAEMON_OOM_KILLED})
 _KILLED: Final = 137
@@ -87,7 +91,9 @@ def daemon_verdict(spec: CiJobSpec, pod: ObservedPod) -> Verdict | None:
     ended, death = pod.job.terminated, _fatal_death(pod)
     if (ended is not None and ended.exit_code == 0) or _natural_failure(pod.failed_checkout):
         return None
-    code = ended.exit_code if ended is not None else None
+    if ended is None and pod.terminal and pod.dind.last_terminated is None and pod.stop not in _DAEMON:
+        return None  # the sidecar's regular end, after that of a job that the kubelet cannot tell
+    code = _exit_code(pod)
     report = JobReport.parse(ended.message) if ended is not None else None
     if report is not None and report.daemon == "timeout":
         return verdict(Reason.DAEMON_NOT_READY, details.daemon_detail(death), code)
@@ -181,12 +187,13 @@ def _disruption(pod: ObservedPod) -> Verdict | None:
         return verdict(Reason.EVICTED if pod.reason == "Evicted" else Reason.NODE_SHUTDOWN, detail, code)
     if pod.disruption:
         return verdict(_DISRUPTIONS.get(pod.disruption, Reason.EVICTED), detail, code)
+    # A restarted kubelet that has less room, or is under pressure, admits not even what runs.
+    if pod.reason.startswith(_ADMISSION) or (pod.reason == "Evicted" and _PRESSURE in detail):
+        return verdict(Reason.ADMISSION_ERROR, detail, code)
     if pod.reason == "Evicted":
         return verdict(Reason.DISK_LIMIT_EXCEEDED, detail, code)
     if pod.reason in {"NodeShutdown", "Terminated", "Shutdown"}:
         return verdict(Reason.NODE_SHUTDOWN, detail, code)
-    if pod.reason.startswith(_ADMISSION):  # a restarted kubelet that has less room admits not even what runs
-        return verdict(Reason.ADMISSION_ERROR, detail, code)
     if pod.reason == "NodeLost":
         return verdict(Reason.NODE_LOST, detail, code)
     return verdict(Reason.POD_DELETED, "", code) if pod.deletion_timestamp is not None else None
@@ -196,7 +203,7 @@ def _source_verdict(pod: ObservedPod) -> Verdict | None:
     failed = pod.failed_checkout
     if failed is None:
         return None
-    if failed.reason == "ContainerStatusUnknown":
+    if failed.reason == _UNKNOWN:
         return verdict(Reason.CONTAINER_STATUS_UNKNOWN, failed.message)
     return verdict(Reason.SOURCE_FAILED, details.source_detail(failed))
 
@@ -224,12 +231,12 @@ def service_not_ready(service: Service, pod: ObservedPod) -> Verdict:
 def _exit_verdict(spec: CiJobSpec, pod: ObservedPod) -> Verdict:
     ended = pod.job.terminated
     if ended is None:
-        if pod.reason.startswith(_ADMISSION) or pod.start_time is None:
+        if pod.start_time is None:
             return verdict(Reason.ADMISSION_ERROR, pod.message or pod.reason)
         return verdict(Reason.CONTAINER_STATUS_UNKNOWN, pod.message or pod.reason)
     code = ended.exit_code
-    if ended.reason == "ContainerStatusUnknown":
-        return verdict(Reason.CONTAINER_STATUS_UNKNOWN, ended.message, code)
+    if ended.reason == _UNKNOWN:
+        return verdict(Reason.CONTAINER_STATUS_UNKNOWN, ended.message)
     if code == 0:
         return verdict(Reason.COMPLETED, "", 0)
     if ended.reason in START_ERRORS:
@@ -240,6 +247,5 @@ def _exit_verdict(spec: CiJobSpec, pod: ObservedPod) -> Verdict:
 
 
 def _exit_code(pod: ObservedPod | None) -> int | None:
-    if pod is None or pod.job.terminated is None or pod.failed_checkout is not None:
-        return None
-    return pod.job.terminated.exit_code
+    ended = pod.job.terminated if pod is not None and pod.failed_checkout is None else None
+    return ended.exit_code if ended is not None and ended.reason != _UNKNOWN else None

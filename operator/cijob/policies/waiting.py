@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from cijob.policies.outcome import START_ERRORS, service_not_ready
 from cijob.policies.secrecy import cleaned, runtime_words
+from cijob.quantities import parse_duration
 from cijob.reasons import Reason
 from cijob.reports import DaemonReport
 from cijob.verdict import Verdict, message_of, verdict
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from cijob.models import CiJobSpec
     from cijob.observation import ContainerState, ObservedPod
@@ -97,7 +99,18 @@ def _for_services(spec: CiJobSpec, pod: ObservedPod, grace: timedelta, now: date
         # A startup probe ran out, or the service fell before it was ready.
         if spec.script is None and (service.ready or service.ports) and state.restart_count > 0:
             return _hopeless(service_not_ready(service, pod))
+        if death is not None and state.running_since is None:
+            return _fell(service, pod, death.exit_code, now)
     return None
+
+
+def _fell(service: Service, pod: ObservedPod, exit_code: int, now: datetime) -> Wait:
+    """A service that ends before the kubelet has seen it run holds up all that comes after it, the job's own waiting too."""
+    until = _turn(pod) + timedelta(seconds=parse_duration(service.start_timeout))
+    if now >= until:
+        return _hopeless(service_not_ready(service, pod))
+    said = message_of(Reason.CONTAINER_STARTING, f"Service {service.name}: its container exited with {exit_code}.")
+    return Wait(reason=Reason.CONTAINER_STARTING, message=said, until=until)
 
 
 def _for_checkout(pod: ObservedPod, grace: timedelta, now: datetime) -> Wait | None:

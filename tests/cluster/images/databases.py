@@ -11,7 +11,7 @@ PATH = f"PATH={POSTGRES}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 
 def postgres(_tools: Toolchain) -> Recipe:
     """PostgreSQL; its entry point makes a database at each start, and insists on a password, as the official image's."""
-    env = (PATH, "PGDATA=/var/lib/postgresql/data")
+    env = ("PGDATA=/var/lib/postgresql/data", PATH)
     settings = Settings(("postgres-entrypoint",), ("postgres",), env)
     return Recipe("postgres:17", settings, (script("postgres-entrypoint"),), DATABASES)
 

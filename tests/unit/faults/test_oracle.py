@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.faults.process import Operator
-from tests.faults.sweep import Result, table, tally
+from tests.faults.sweep import Result, table, tally, untruthful
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +42,21 @@ def test_only_faults_that_happened_count_as_tried() -> None:
     ]
     assert json.loads(json.dumps(summary))["survived"] == 2
     assert table(summary).splitlines()[1].split() == ["cut", "2", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "spec", "lie"),
+    [
+        ("Cancelled", {"cancel": "Graceful"}, None),
+        ("Failed", {}, None),
+        ("Failed", {"cancel": "Graceful"}, "the verdict Failed was stored on a CiJob with cancel: Graceful"),
+        ("Cancelled", {}, "the verdict Cancelled was stored on a CiJob that nobody cancelled"),
+    ],
+)
+def test_a_verdict_is_held_against_the_version_that_it_was_stored_on(
+    phase: str, spec: dict[str, Any], lie: str | None
+) -> None:
+    assert untruthful({"spec": spec, "status": {"phase": phase}}) == lie
 
 
 def test_errors_and_tracebacks_in_the_log_are_complaints_and_each_is_told_once(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -321,6 +322,24 @@ async def test_a_function_is_called_and_the_request_goes_on(
     proxy.arm(Requests(method="POST"), Call(look), When.AFTER)
     await post(client, "x")
     assert seen == [[], ["x"]]
+
+
+async def test_a_trigger_comes_before_the_fault_of_the_same_request_and_only_for_what_the_body_says(
+    proxy: Proxy, client: aiohttp.ClientSession, little: Server
+) -> None:
+    seen: list[tuple[When, list[str]]] = []
+
+    async def look(when: When) -> None:
+        seen.append((when, list(little.names)))
+
+    for when in When:
+        proxy.arm(Requests(method="POST", first=2), Drop(), When.AFTER)
+        proxy.trigger(Requests(body='"name": "x"', times=None), partial(look, when), when)
+
+    await post(client, "y")
+    assert seen == []
+    assert await lost(client, "x")
+    assert seen == [(When.BEFORE, ["y"]), (When.AFTER, ["y", "x"])]
 
 
 async def test_an_old_list_is_served_as_it_was(proxy: Proxy, client: aiohttp.ClientSession) -> None:

@@ -187,7 +187,7 @@ def test_sigterm_during_the_after_script(job: Container, mode: str, cut: bool) -
         ended = running.end()
     assert ("end" not in ended.lines) == cut
     assert ended.message is not None
-    assert (ended.code, ended.message["signal"]) == (3, "TERM")
+    assert (ended.code, ended.message["signal"]) == (3, None), "it is not what ended the script"
 
 
 def test_sigterm_during_the_wait_for_the_daemon(tools_job: Container) -> None:
