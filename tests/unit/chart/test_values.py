@@ -256,6 +256,18 @@ class TestNotes:
         assert manifest["kind"] == "CiJob"
         assert CiJobSpec.model_validate(manifest["spec"]).script == ("docker version",)
 
+    def test_says_what_others_need(self, helm: Helm) -> None:
+        notes = self.notes(helm, {"fullnameOverride": "ci"})
+        assert "create rolebinding ci-authors --clusterrole ci-author --group GROUP\n" in notes
+        assert "create rolebinding ci-pool --clusterrole ci-pool-user --group GROUP\n" in notes
+        assert "kubectl label namespace NAMESPACE cijob.dev/builds=true\n" in notes
+
+    def test_names_no_role_that_changes_nothing(self, helm: Helm) -> None:
+        notes = self.notes(helm, {"policies": {"usePools": False, "guardBuildNamespaces": False}})
+        assert "cijob-author" in notes
+        assert "pool-user" not in notes
+        assert "label namespace" not in notes
+
     def test_creates_it_in_a_namespace_that_is_served(self, helm: Helm) -> None:
         notes = self.notes(helm, {"namespaces": ["team-a", "team-b"]})
         assert "kubectl --namespace team-a create -f -" in notes
