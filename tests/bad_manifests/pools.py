@@ -50,6 +50,15 @@ _AMOUNTS = ("spec.limits.resources", "spec.limits.docker.resources")
 _COUNTS = ("spec.capacity.running", "spec.capacity.perNamespace", "spec.limits.retries", "spec.defaults.retry.limit")
 
 POOLS: list[BadPool] = [
+    *(
+        _both(
+            f"toleration {one}",
+            "spec.placement.tolerations[0]",
+            say.SAY_TOLERATION,
+            _at("spec.placement.tolerations", [one]),
+        )
+        for one in ({}, {"operator": "Equal", "value": "x"}, {"key": "", "effect": "NoSchedule"})
+    ),
     *(_both(f"{path} in words", path, say.SAY_DURATION, _at(path, "an hour")) for path in _DURATIONS),
     *(_both(f"{path} of 0s", path, say.SAY_TIMEOUT, _at(path, "0s")) for path in _DURATIONS),
     *(_both(f"{path} above a week", path, say.SAY_TIMEOUT, _at(path, "169h")) for path in _DURATIONS),
