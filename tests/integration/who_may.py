@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.bad_manifests import GOOD, merged
@@ -36,7 +36,7 @@ NO_POOL = "may not use the BuildPool default in the namespace {plain}: ask who r
 NOT_FAST = "may not use the BuildPool fast in the namespace {builds}"
 NO_RIGHT = " is forbidden: User "
 ONLY_OPERATOR = "only the operator of CiJobs may run privileged Pods in the namespace {builds}: write a CiJob"
-NOT_CHANGED = "only the operator of CiJobs may change the Pods of its jobs: change the CiJob instead"
+NOT_CHANGED = "only the operator of CiJobs may make or change the Pods of its jobs: write or change a CiJob instead"
 NO_SHELL = "the cluster does not allow {} on the Pods of CiJobs in the namespace {{builds}}"
 #: An exec that was let through: no Pod here ever gets a node, except the one of the row about nodes.
 NO_HOST = "does not have a host assigned"
@@ -76,6 +76,13 @@ def pod(where: str, spec: Object | None = None, **container: object) -> Call:
     return Call("POST", f"/api/v1/namespaces/{{{where}}}/pods", body)
 
 
+def labelled(where: str) -> Call:
+    """Create a Pod with the operator's label."""
+    ordinary = pod(where)
+    assert isinstance(ordinary.body, dict)
+    return replace(ordinary, body=merged(ordinary.body, LABEL))
+
+
 def change(where: str, name: str, patch: object, subresource: str = "", kind: str = MERGE_PATCH) -> Call:
     path = f"/api/v1/namespaces/{{{where}}}/pods/{name}"
     return Call("PATCH", f"{path}/{subresource}" if subresource else path, patch, kind)
@@ -111,6 +118,7 @@ BUILD = "build-0123abcd"
 WEB = "web-7d4f8c9b6-x2x9z"
 PRIVILEGED: Object = {"securityContext": {"privileged": True}}
 IMAGE = [{"op": "replace", "path": "/spec/containers/0/image", "value": "evil"}]
+LABEL = {"metadata": {"labels": {"app.kubernetes.io/managed-by": "cijob-operator"}}}
 UNLABEL = {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}}
 ANNOTATE = {"metadata": {"annotations": {"a": "b"}}}
 DEBUG = {"spec": {"ephemeralContainers": [{"name": "debug", "image": "a"}]}}
@@ -186,6 +194,9 @@ ROWS = [
     ),
     Row("an editor", "changes a build Pod's image", change("builds", BUILD, IMAGE, kind=JSON_PATCH), ONLY_OPERATOR),
     Row("an editor", "takes a build Pod's labels", change("builds", BUILD, UNLABEL), ONLY_OPERATOR),
+    Row("an editor", "creates a Pod that passes for a job's", labelled("builds"), NOT_CHANGED),
+    Row("an editor", "makes a Pod pass for a job's", change("builds", WEB, LABEL), NOT_CHANGED),
+    Row("an editor", "creates one elsewhere", labelled("plain")),
     Row("an editor", "changes an unprivileged build Pod", change("builds", "build-ffffffff", UNLABEL), NOT_CHANGED),
     Row(
         "the cluster's administrator",
