@@ -185,8 +185,9 @@ class Admitter:
         key, place = (job.namespace, job.name), _place(job)
         if self._reserved.get(key) == place:
             return
-        waited = self._stop_waiting(key)
-        self._reserve(key, place, waited)
+        if key in self._reserved:
+            self.leave(key)  # that of another attempt, or of another CiJob of the name
+        self._reserve(key, place, self._stop_waiting(key))
         self.changed.add(place[0])
 
     def leave(self, key: Key) -> None:
@@ -224,9 +225,7 @@ class Admitter:
         """Give all turns that a pool has to give: the keys of the jobs that have one now."""
         if name not in self._pools:
             return []
-        for pool, namespace in [*self._aside]:
-            if pool == name and asyncio.get_running_loop().time() >= self._aside[pool, namespace]:
-                self._comes_back(pool, namespace)
+        self._have_back(name)
         admission, jobs = self.admission(name), []
         while (job := admission.admit()) is not None:
             place = self._waiting[job]
@@ -235,6 +234,19 @@ class Admitter:
         if jobs:
             self.changed.add(name)
         return jobs
+
+    def _have_back(self, name: str) -> None:
+        """Have those back in a pool who stood aside for long enough, and look again when the next may."""
+        mine = {namespace: until for (pool, namespace), until in self._aside.items() if pool == name}
+        if not mine:
+            return
+        now = asyncio.get_running_loop().time()
+        for namespace, until in mine.items():
+            if now >= until:
+                self._comes_back(name, namespace)
+        later = [until - now for until in mine.values() if until > now]
+        if later:  # a key has one timer
+            self._wake_in((POOL_NAMESPACE, name), min(later))
 
     def _comes_back(self, name: str, namespace: str) -> None:
         if self._aside.pop((name, namespace), None) is not None:

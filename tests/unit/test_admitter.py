@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from structlog.testing import capture_logs
 from cijob import names
 from cijob.admitter import POOL_NAMESPACE, Admitter
 from cijob.reasons import Reason
+from tests.unit import virtual_time
 from tests.unit.builders import JOB_KEY, JOB_NAME, NAMESPACE, CiJobBuilder, a_cijob, a_pod
 
 if TYPE_CHECKING:
@@ -133,6 +135,46 @@ def test_another_job_or_attempt_of_the_name_does_not_have_the_turn_of_the_one_be
     desk.it.leave(JOB_KEY)
     assert desk.numbers == (0, 0), "nothing leaks"
     assert desk.it.admission("second").occupied == 0
+
+
+def test_in_a_pool_without_limits_another_job_of_the_name_leaks_no_place() -> None:
+    desk = Desk(a_pool(None))
+    desk.it.starts(JOB)
+    desk.it.starts(a_cijob().with_meta(uid="another").job)
+    assert desk.numbers == (1, 0)
+
+
+def test_namespaces_beyond_their_quotas_come_back_each_in_its_time() -> None:
+    async def story() -> None:
+        timers: list[float] = []
+        it = Admitter(lambda _key: None, lambda _key, seconds: timers.append(round(seconds, 3)))
+        it.observe(a_pool(1))
+
+        def refuse(namespace: str, times: int) -> None:
+            for number in range(times):
+                job = a_cijob().with_meta(namespace=namespace, name=f"job-{number}", uid=f"{namespace}{number}").job
+                it.wait(job)
+                if it.turns("default"):
+                    it.refused(job)
+
+        refuse("b", 7)
+        assert not it.admission("default").aside("b")
+        refuse("b", 1)
+        assert it.admission("default").aside("b")
+        await asyncio.sleep(0.5)  # virtual
+        refuse("a", 8)
+        assert timers[-1] == 1.0
+        await asyncio.sleep(0.5)  # virtual
+        it.turns("default")
+        assert not it.admission("default").aside("b")
+        assert it.admission("default").aside("a")
+        assert timers[-1] == 0.5, "for the other"
+        refuse("b", 1)
+        assert timers[-1] == 2.0, "twice as long"
+        it.saw(replace(OURS, namespace="b"))
+        assert not it.admission("default").aside("b"), "its quota let one in"
+
+    virtual_time.run(story())
 
 
 def test_a_pod_that_was_over_when_it_was_first_seen_leaves_the_place_to_its_jobs_next_decision() -> None:
