@@ -43,9 +43,12 @@ def told(world: PoolWorld) -> list[tuple[str, str]]:
     return [(name, reason) for name, phase, reason in world.api.wrote if phase in {"Queued", "Pending"}]
 
 
+@pytest.mark.parametrize("follower", [True, False], ids=["a follower", "a new process"])
 @pytest.mark.parametrize("killed_at", [0.012, 7, 10.011, 10.013, 15, 25])
-def test_two_namespaces_share_two_places_through_a_takeover(killed_at: float) -> None:
+def test_two_namespaces_share_two_places_through_a_takeover(killed_at: float, *, follower: bool) -> None:
     async def tell(world: PoolWorld) -> None:
+        if follower:
+            world.start()
         for number in range(10):
             world.create("a", f"job-{number}")
             world.create("b", f"job-{number}")
@@ -54,7 +57,7 @@ def test_two_namespaces_share_two_places_through_a_takeover(killed_at: float) ->
         world.processes.remove(first)
         await first.die()
         await seconds(2)
-        await world.start().lead()
+        await (world.processes[0] if follower else world.start()).lead()
         await seconds(12 * RUN)
 
     world = story(tell, **TWO)
