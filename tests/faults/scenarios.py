@@ -94,6 +94,10 @@ async def _cancel_in_flight(case: Case, when: When, play: Play) -> None:
             await cancelled.wait()
 
 
+async def _queue(case: Case) -> None:
+    await case.compete(Play(), running=1)
+
+
 def _verdict_of(case: Case) -> Requests:
     ended = rf'"phase": "({"|".join(FINISHED)})"'
     return Requests(method="PATCH", path="/cijobs/[^/]+/status$", name=case.pattern, body=ended, times=None)
@@ -112,5 +116,6 @@ SCENARIOS: Final = {
         Scenario("ttl", "gone", _ttl),
         Scenario("delete", "gone", _delete),
         Scenario("recreate", "Failed", _recreate),
+        Scenario("queue", "Succeeded", _queue),
     )
 }
