@@ -30,7 +30,7 @@ integration: cluster-up ## Tests against a real API server, without the operator
 
 e2e: install ## Tests of everything together, on the development cluster
 	@python3 tests/cluster stand-ins
-	@scripts/run pytest tests/e2e
+	@scripts/run scripts/e2e
 
 test-nodes: ## Tests of what befalls Pods on their nodes: drains, lost nodes, full disks; a second node joins the cluster
 	@scripts/bootstrap
@@ -65,7 +65,7 @@ cluster-up: ## Bring up the development cluster, or repair it
 cluster-down: ## Take the development cluster away (caches stay)
 	@python3 tests/cluster down
 
-crds: ## Write crds/ and the chart's copy from the models
+crds: ## Write crds/, the chart's copy and docs/reference.md from the models
 	@scripts/run python -m cijob.crdgen --write
 
 image: cluster-up ## Build the operator's image and give it to the development cluster

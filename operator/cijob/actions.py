@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from cijob.manifests import Manifest
+    from cijob.containers import Manifest
     from cijob.models import CiJobStatus
     from cijob.observation import ObservedPod
     from cijob.verdict import Verdict
@@ -50,7 +50,17 @@ class ConfirmPod:
     uid: str
 
 
-Action = CreatePod | StopPod | DeletePod | DeleteJob | ConfirmPod
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLog:
+    """GET the last lines of a service that was not ready: they belong to the verdict."""
+
+    pod: ObservedPod
+    container: str
+    #: Those of its run before this one: the kubelet has started it again.
+    previous: bool
+
+
+Action = CreatePod | StopPod | DeletePod | DeleteJob | ConfirmPod | ReadLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +88,8 @@ class Observed:
     others: tuple[ObservedPod, ...] = ()
     #: UIDs of recorded Pods that are gone for certain: the API server said so.
     absent: frozenset[str] = frozenset()
+    #: What `ReadLog` brought, empty if nothing; None while nobody asked.
+    log: str | None = None
 
 
 NOTHING: Final = Decision()

@@ -104,6 +104,15 @@ class Cluster:
         """One Pod."""
         return await self._request("GET", _path(_PODS, namespace, "pods", name))
 
+    async def read_log(self, namespace: str, name: str, container: str, *, previous: bool) -> str:
+        """The last lines of a container's log, or of that of its run before; at most 10, and 2,048 bytes."""
+        query = {"container": container, "tailLines": "10", "limitBytes": "2048", "previous": str(previous).lower()}
+        response = await self._send("GET", _path(_PODS, namespace, "pods", name) + "/log", query, None, _JSON, _REQUEST)
+        try:
+            return (await response.read()).decode(errors="replace")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiUnavailable(0, "", f"no whole answer from {self.server}: {_described(error)}") from error
+
     async def create_pod(self, manifest: Body) -> Body:
         """Create a Pod; gives it as it was stored."""
         return await self._request("POST", _path(_PODS, manifest["metadata"]["namespace"], "pods"), body=manifest)

@@ -76,7 +76,7 @@ class ResourceFieldRef(Model):
     """A request or limit of a container of the job's Pod."""
 
     container_name: Literal["job", "dind"] | None = None
-    """The container that is asked: job (the script's, also when unset) or dind (the Docker daemon's)."""
+    """The container that is asked: job (the script's) or dind (the Docker daemon's). The variable's own when unset."""
     resource: Annotated[str, Field(min_length=1, max_length=128)]
     """What is asked: limits or requests, a dot, then cpu, memory or ephemeral-storage, such as limits.memory."""
     divisor: Quantity | None = None
@@ -93,19 +93,19 @@ class EnvVarSource(Model):
     field_ref: FieldRef | None = None
     """The value is a field of the job's Pod."""
     resource_field_ref: ResourceFieldRef | None = None
-    """The value is a request or limit of the job's Pod."""
+    """The value is a request or limit of a container of the job's Pod."""
 
 
 class EnvVar(Model):
-    """An environment variable of the job container, as in a Pod."""
+    """An environment variable, as in a Pod."""
 
     name: EnvName
     """Name of the variable. Names that start with CIJOB_ belong to the operator."""
     value: Annotated[str, Field(max_length=32768)] | None = None
-    """The value. As in a Pod, $(NAME) is replaced by an earlier variable and $$ stands for one $; use `variables` for
-    text that must stay as it is."""
+    """The value. As in a Pod, $(NAME) is replaced by an earlier variable and $$ stands for one $; variables is the field
+    for text that must stay as it is. Empty when value and valueFrom are unset."""
     value_from: EnvVarSource | None = None
-    """Where the value comes from, instead of `value`."""
+    """Where the value comes from, instead of value. Exactly one of its fields is needed."""
 
 
 class SecretRef(Model):
@@ -130,11 +130,11 @@ class EnvFromSource(Model):
     """A Secret or a ConfigMap whose keys all become environment variables."""
 
     prefix: Annotated[str, Field(max_length=253)] | None = None
-    """Text put before each key."""
+    """Text put before each key, such as APP_. None when unset."""
     secret_ref: SecretRef | None = None
-    """The Secret; this or `configMapRef`."""
+    """The Secret. Exactly one of secretRef and configMapRef is needed."""
     config_map_ref: ConfigMapRef | None = None
-    """The ConfigMap; this or `secretRef`."""
+    """The ConfigMap. Exactly one of secretRef and configMapRef is needed."""
 
 
 ResourceList = Annotated[dict[Annotated[str, Field(min_length=1, max_length=253)], Quantity], Field(max_length=16)]
@@ -146,6 +146,7 @@ class Resources(Model):
 
     requests: ResourceList | None = None
     """What the scheduler sets aside, by resource name: cpu, memory, ephemeral-storage, or a vendor's such as
-    nvidia.com/gpu."""
+    nvidia.com/gpu. For cpu, memory and ephemeral-storage the operator's default when unset."""
     limits: ResourceList | None = None
-    """What the container may use at most, by resource name. A memory limit that is passed ends the job as OOMKilled."""
+    """What it may use at most, by resource name. More cpu is not given, what takes more memory is killed, and more
+    ephemeral-storage ends the job. None when unset."""

@@ -20,6 +20,7 @@ from cijob.actions import (
     DeleteJob,
     DeletePod,
     Observed,
+    ReadLog,
     StopPod,
 )
 from cijob.errors import InvalidSpec
@@ -27,13 +28,14 @@ from cijob.manifests import build_pod, timeout_seconds
 from cijob.models import Cancel, CiJob, CiJobHead, Phase
 from cijob.policies.attempts import alive, given_up, given_up_at, ours, stray
 from cijob.policies.creation import CreationFailure, Refusal
+from cijob.policies.details import with_log
 from cijob.policies.lifetime import expires_at
 from cijob.policies.outcome import daemon_verdict, outcome, vanished
 from cijob.policies.retry import not_before, retried
 from cijob.policies.waiting import Wait, waiting
-from cijob.reasons import Reason
+from cijob.reasons import MESSAGES, Reason
 from cijob.validation import validate_name, validate_spec
-from cijob.verdict import Verdict, verdict
+from cijob.verdict import MAX_MESSAGE, Verdict, shortened, verdict
 
 if TYPE_CHECKING:
     from cijob.observation import ObservedPod
@@ -101,9 +103,8 @@ def _conclude(
         return finish(job, pod, end, now, action)
     following = status.next_attempt(job, pod, end, retries, now)
     when = not_before(following) or now
-    message = (
-        f"{end.message} Attempt {following.attempt} starts at {when:%Y-%m-%dT%H:%M:%SZ}, once this one's Pod has ended."
-    )
+    plan = f" Attempt {following.attempt} starts at {when:%Y-%m-%dT%H:%M:%SZ}, once this one's Pod has ended."
+    message = shortened(end.message, MAX_MESSAGE - len(plan)) + plan
     return Decision(action=action, status=following.model_copy(update={"message": message}), look_again_at=when)
 
 
@@ -131,7 +132,19 @@ def _without_pod(job: CiJob, observed: Observed, settings: Settings, now: dateti
     problems = [*validate_name(job.name), *validate_spec(job.spec)]
     if problems:
         return finish(job, None, verdict(Reason.INVALID_SPEC, "; ".join(problems)), now)
+    if job.spec.suspend:
+        return _suspended(job, now)
     return _wait_for_others(job, observed, settings, now) or _create(job, settings, now)
+
+
+def _suspended(job: CiJob, now: datetime) -> Decision:
+    """An attempt that must not start yet. One that does after a moment costs no write."""
+    if job.status.reason == Reason.SUSPENDED:
+        return NOTHING
+    told_at = (job.creation_timestamp or now) + SLOW_START
+    if now < told_at:
+        return Decision(look_again_at=told_at)
+    return Decision(status=status.waiting(job, None, Reason.SUSPENDED, MESSAGES[Reason.SUSPENDED]))
 
 
 def _create(job: CiJob, settings: Settings, now: datetime) -> Decision:
@@ -169,7 +182,7 @@ def _with_pod(job: CiJob, pod: ObservedPod, observed: Observed, settings: Settin
         return finish(job, pod, verdict(Reason.POD_REJECTED, _STRIPPED), now)
     end = outcome(job.spec, pod, _timeout(job, pod, settings))
     if end is not None:
-        return _conclude(job, pod, end, now)
+        return _conclude_with_log(job, pod, end, observed, now)
     lost_at = given_up_at(pod, settings)
     if lost_at is not None and now >= lost_at:
         return _conclude(job, pod, given_up(job.spec, pod, _timeout(job, pod, settings)), now)
@@ -177,7 +190,7 @@ def _with_pod(job: CiJob, pod: ObservedPod, observed: Observed, settings: Settin
         decision = _cancel(job, job.spec.cancel, pod, now)
     else:
         wait = waiting(job.spec, pod, timedelta(seconds=settings.waiting_grace_seconds), now)
-        decision = _waiting(job, pod, wait, now) if wait is not None else _running(job, pod, now)
+        decision = _waiting(job, pod, wait, observed, now) if wait is not None else _running(job, pod, now)
     return decision if lost_at is None else replace(decision, look_again_at=_earlier(decision.look_again_at, lost_at))
 
 
@@ -206,13 +219,24 @@ def _cancel(job: CiJob, mode: Cancel, pod: ObservedPod, now: datetime) -> Decisi
     return Decision(action=_stop(pod, str(mode), now))
 
 
-def _waiting(job: CiJob, pod: ObservedPod, wait: Wait, now: datetime) -> Decision:
+def _conclude_with_log(job: CiJob, pod: ObservedPod, end: Verdict, observed: Observed, now: datetime) -> Decision:
+    """The end of an attempt; some verdicts ask for the log of a service first."""
+    if not end.log_of:
+        return _conclude(job, pod, end, now)
+    if observed.log is None:
+        # Without `job.sh` the kubelet has ended the service and started it anew.
+        return Decision(action=ReadLog(pod=pod, container=end.log_of, previous=job.spec.command is not None))
+    return _conclude(job, pod, with_log(end, observed.log), now)
+
+
+def _waiting(job: CiJob, pod: ObservedPod, wait: Wait, observed: Observed, now: datetime) -> Decision:
     if wait.verdict is not None:
-        return _conclude(job, pod, wait.verdict, now)
+        return _conclude_with_log(job, pod, wait.verdict, observed, now)
     slow_at = pod.created + SLOW_START
-    if job.status.phase is Phase.PENDING and now >= slow_at:
+    untold = job.status.phase in {Phase.PENDING, Phase.QUEUED}
+    if untold and now >= slow_at:
         return Decision(status=status.waiting(job, pod, wait.reason, wait.message), look_again_at=wait.until)
-    return Decision(look_again_at=slow_at if job.status.phase is Phase.PENDING else wait.until)
+    return Decision(look_again_at=slow_at if untold else wait.until)
 
 
 def _running(job: CiJob, pod: ObservedPod, now: datetime) -> Decision:
@@ -220,7 +244,7 @@ def _running(job: CiJob, pod: ObservedPod, now: datetime) -> Decision:
     action = None
     if pod.job.terminated is None and pod.dind.death is not None and pod.deletion_timestamp is None:
         # Its containers are gone with it: what the script does from here on is wrong in any case.
-        lost = daemon_verdict(pod)
+        lost = daemon_verdict(job.spec, pod)
         action = _stop(pod, str(lost.reason if lost is not None else Reason.DAEMON_LOST), now)
     if job.status.phase is Phase.RUNNING:
         return Decision(action=action)
@@ -230,12 +254,12 @@ def _running(job: CiJob, pod: ObservedPod, now: datetime) -> Decision:
 def _end(job: CiJob, pod: ObservedPod, why: str, now: datetime) -> StopPod | DeletePod | None:
     """End a left-over Pod.
 
-    A deadline only runs once a kubelet has the Pod; a job that has ended leaves no more than its daemon, which the
-    kubelet stops by itself.
+    A deadline only runs once a kubelet has the Pod; a job that has ended, or whose checkout failed, leaves no more than
+    its sidecars, which the kubelet stops by itself.
     """
     if stray(job.status, pod) or (pod.start_time is None and not pod.terminal):
         return None if pod.deletion_timestamp is not None else DeletePod(pod=pod)
-    return _stop(pod, why, now) if pod.job.terminated is None else None
+    return _stop(pod, why, now) if pod.end is None else None
 
 
 def _stop(pod: ObservedPod, why: str, now: datetime) -> StopPod | None:

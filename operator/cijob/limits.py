@@ -22,6 +22,15 @@ MIN_TIMEOUT, MAX_TIMEOUT = "1s", "168h"
 MIN_START_TIMEOUT, MAX_START_TIMEOUT = "1s", "10m"
 """Bounds of spec.docker.startTimeout."""
 
+MIN_SERVICE_TIMEOUT, MAX_SERVICE_TIMEOUT = "1s", "30m"
+"""Bounds of spec.services[].startTimeout."""
+
+DOCKER_PORT: Final = 2375
+"""Where the Docker daemon listens with the endpoint TCP."""
+
+RESERVED_SERVICES: Final = ("dind", "docker", "git", "job", "localhost")
+"""Names of the Pod's other containers and hosts."""
+
 RESERVED_PREFIX: Final = "CIJOB_"
 """Names of environment variables that belong to the operator."""
 
@@ -36,6 +45,14 @@ FIELD_PATH = (
 )
 RESOURCE_FIELD = r"(limits|requests)\.(cpu|memory|ephemeral-storage)"
 RESOURCE = r"cpu|memory|ephemeral-storage|hugepages-[0-9A-Za-z]+|[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?"
+
+# None starts with - , which git would take for an option; none has a user or password that status and log would show.
+GIT_URL = (
+    r"https?://[^-/@\s\x00-\x1f\x7f][^/@\s\x00-\x1f\x7f]*/[^\s\x00-\x1f\x7f]+"
+    r"|ssh://([A-Za-z0-9_][-A-Za-z0-9_.]*@)?[^-/@\s\x00-\x1f\x7f][^/@\s\x00-\x1f\x7f]*/[^\s\x00-\x1f\x7f]+"
+    r"|[A-Za-z0-9_][-A-Za-z0-9_.]*@[A-Za-z0-9][-A-Za-z0-9.]*:[^-\s\x00-\x1f\x7f][^\s\x00-\x1f\x7f]*"
+)
+GIT_REF = r"[^-.\s~^:?*\[\\\x00-\x1f\x7f][^\s~^:?*\[\\\x00-\x1f\x7f]*"
 
 WORKING_DIR = r"(/[^/:\x00-\x1f\x7f]+)+"
 DOTTED_DIR = r".*/\.\.?(/.*)?"
@@ -75,6 +92,21 @@ SAY_DATA_KEY = "keys hold letters, digits, - _ and . only"
 SAY_FIELD_PATH = "write one of metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP, status.hostIPs, status.podIP, status.podIPs"
 SAY_RESOURCE_FIELD = "write limits or requests, a dot, and cpu, memory or ephemeral-storage, such as limits.memory"
 SAY_COMMAND = "the first word of command is the program to start: it must not be empty"
+SAY_GIT_URL = (
+    "write https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH, without a password and, with https, without a user: "
+    "they belong into the Secret of credentialsSecretRef"
+)
+SAY_GIT_REF = "write a branch, a tag or a commit, such as main, v1.2 or 0123abcd, without spaces and ~ ^ : ? * [ \\"
+SAY_GIT_PLAIN = "credentials are not sent over http: write https in url, or leave credentialsSecretRef out"
+SAY_SERVICE_NAME = (
+    "names of services are DNS labels of at most 63 characters: small letters, digits and - inside, such as db"
+)
+SAY_SERVICE_RESERVED = "dind, docker, git, job and localhost are taken: choose another name, such as db"
+SAY_ONE_PORT = (
+    "two services cannot listen on one port, since they share the job's network: have one listen elsewhere (its image's "
+    "documentation says how)"
+)
+SAY_DOCKER_PORT = "2375 is the Docker daemon's: have the service listen elsewhere, or set docker.endpoint: Unix"
 SAY_RESOURCE = (
     "resources are named cpu, memory, ephemeral-storage, hugepages-SIZE, or VENDOR/NAME such as nvidia.com/gpu"
 )
@@ -96,3 +128,4 @@ SAY_START_TIMEOUT = "must be from 1s to 10m"
 SAY_WORKING_DIR = "must be an absolute path such as /workspace, without empty parts, colons or a slash at the end"
 SAY_DOTTED_DIR = "must not contain . or .. as a part: write the plain path"
 SAY_SYSTEM_DIR = "is used by the system or by Docker: write a folder of its own, such as /workspace or /builds/app"
+SAY_SERVICE_TIMEOUT = "must be from 1s to 30m"

@@ -13,8 +13,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from cijob.corev1 import EnvFromSource, EnvVar, Model, Quantity, Resources
+from cijob.corev1 import EnvFromSource, EnvVar, Model, Resources
 from cijob.names import DEFAULT_POOL
+from cijob.parts import (
+    Argument,
+    Docker,
+    Duration,
+    LocalObject,
+    PullPolicy,
+    Retry,
+    Service,
+    Source,
+    VariableName,
+    VariableValue,
+)
 
 DEFAULT_WORKING_DIR = "/workspace"
 
@@ -54,103 +66,25 @@ class Cancel(StrEnum):
     IMMEDIATE = "Immediate"
 
 
-class Endpoint(StrEnum):
-    """How the job reaches the Docker daemon."""
+class Platform(StrEnum):
+    """An operating system and an architecture."""
 
-    TCP = "TCP"
-    UNIX = "Unix"
-
-
-class RetryReason(StrEnum):
-    """A failure of the job's own that another attempt may mend."""
-
-    # The table of all reasons is in policies/retry.py.
-    SCRIPT_FAILED = "ScriptFailed"
-    OOM_KILLED = "OOMKilled"
-    DAEMON_OOM_KILLED = "DaemonOOMKilled"
-    DEADLINE_EXCEEDED = "DeadlineExceeded"
-    DISK_LIMIT_EXCEEDED = "DiskLimitExceeded"
-    IMAGE_PULL_FAILED = "ImagePullFailed"
-    START_ERROR = "StartError"
-
-
-class PullPolicy(StrEnum):
-    """When the kubelet pulls an image."""
-
-    ALWAYS = "Always"
-    IF_NOT_PRESENT = "IfNotPresent"
-    NEVER = "Never"
+    AMD64 = "linux/amd64"
+    ARM64 = "linux/arm64"
 
 
 ScriptEntry = Annotated[str, Field(min_length=1, max_length=102400)]
 Script = Annotated[tuple[ScriptEntry, ...], Field(min_length=1, max_length=200)]
-Argument = Annotated[str, Field(max_length=32768)]
-Duration = Annotated[str, Field(min_length=1, max_length=24)]
-VariableName = Annotated[str, Field(min_length=1, max_length=253)]
-VariableValue = Annotated[str, Field(max_length=32768)]
-
-
-class Storage(Model):
-    """The volume that holds the Docker daemon's images, containers and volumes."""
-
-    size: Quantity | None = None
-    """The most it may hold, such as 20Gi. A job that goes over is evicted. Bounded only by the node when unset."""
-    medium: Literal["", "Memory"] | None = None
-    """Memory puts it in RAM, where it counts as memory of the daemon; empty (also when unset) means the node's disk."""
-
-
-class Docker(Model):
-    """The job's own Docker daemon, a sidecar of its Pod."""
-
-    enabled: StrictBool = True
-    """Whether the job gets a Docker daemon. Without one it starts sooner and runs in an unprivileged Pod. True when
-    unset."""
-    endpoint: Endpoint = Endpoint.TCP
-    """TCP (also when unset): the daemon listens on 127.0.0.1:2375 inside the Pod and on the socket
-    /var/run/docker.sock. Unix: on the socket only, which is safer and starts about 1 s sooner. DOCKER_HOST is set
-    to match."""
-    resources: Resources | None = None
-    """Requests and limits of the daemon and of all containers that it runs."""
-    storage: Storage | None = None
-    """The volume for the daemon's images, containers and volumes."""
-    start_timeout: Duration = "60s"
-    """How long the script waits for the daemon before the job fails as DaemonNotReady: 1s to 10m, such as 90s. 60s when
-    unset."""
-
-
-ExitCode = Annotated[StrictInt, Field(ge=1, le=255)]
-
-
-class RetryWhen(Model):
-    """Which of the job's own failures are retried: those of one of the reasons, and those with one of the exit codes."""
-
-    reasons: Annotated[tuple[RetryReason, ...], Field(min_length=1, max_length=16)] | None = None
-    """Reasons: ScriptFailed, OOMKilled, DaemonOOMKilled, DeadlineExceeded, DiskLimitExceeded, ImagePullFailed or
-    StartError."""
-    exit_codes: Annotated[tuple[ExitCode, ...], Field(min_length=1, max_length=64)] | None = None
-    """Exit codes of the script or command, 1 to 255, such as 75."""
-
-
-class Retry(Model):
-    """When the job runs again after a failure: 10 s later, then 20 s, doubling up to 6 minutes, in a Pod of its own."""
-
-    limit: Annotated[StrictInt, Field(ge=0, le=10)] = 0
-    """How many times the job runs again after failures of its own, 0 to 10. 0 when unset."""
-    when: RetryWhen | None = None
-    """The failures of its own for which it does. When unset: all that another attempt may mend, which are the reasons
-    that reasons lists."""
-    infra_limit: Annotated[StrictInt, Field(ge=0, le=10)] = 3
-    """How many times the job runs again after trouble that is not its own, such as a lost node or Docker daemon or a
-    deleted Pod, 0 to 10; this never uses up limit. 3 when unset."""
 
 
 class CiJobSpec(Model):
-    """What to run. All but cancel and ttlSecondsAfterFinished is fixed once the CiJob exists."""
+    """What to run. All but cancel, suspend, priority and ttlSecondsAfterFinished is fixed once the CiJob exists."""
 
     pool_name: Annotated[str, Field(min_length=1, max_length=63)] = DEFAULT_POOL
     """The BuildPool that runs the job. Only default is possible until pools exist."""
     image: Annotated[str, Field(min_length=1, max_length=1024)]
-    """The image of the job container, such as ubuntu:25.10."""
+    """The image of the job container, such as ubuntu:25.10. It runs as the image's own user, not privileged; a script needs
+    /bin/sh in it."""
     image_pull_policy: PullPolicy | None = None
     """When the image is pulled: Always, IfNotPresent or Never. When unset: Always for the tag latest or none,
     IfNotPresent for the rest."""
@@ -159,27 +93,38 @@ class CiJobSpec(Model):
     its exit code. An entry may hold many lines. Each is printed as it starts. Exactly one of script and command is
     needed."""
     before_script: Script | None = None
-    """Shell commands that run before script's, in the same shell."""
+    """Shell commands that run before script's, in the same shell; the first that fails ends the job too."""
     after_script: Script | None = None
     """Shell commands that always run at the end, in a shell of their own and for at most 5 minutes, with the outcome in
     CIJOB_STATUS (success, failed or canceled) and CIJOB_EXIT_CODE. They do not change the outcome."""
     command: Annotated[tuple[Argument, ...], Field(min_length=1, max_length=256)] | None = None
     """The program to start instead of a script, as a list of words; for images without a shell. $(NAME) is replaced as
-    in a Pod."""
+    in a Pod. Exactly one of script and command is needed."""
     args: Annotated[tuple[Argument, ...], Field(max_length=256)] | None = None
-    """Arguments after command."""
+    """Arguments after command's words."""
     shell: Shell = Shell.AUTO
     """The shell for the scripts: Auto (also when unset) takes bash where the image has it and sh elsewhere; bash or sh
     take just that."""
     variables: Annotated[dict[VariableName, VariableValue], Field(max_length=256)] | None = None
-    """Environment variables with literal values: $ stays $. Names that start with CIJOB_ belong to the operator."""
+    """Environment variables with literal values: $ stays $. Every job finds these set: CI (true), CIJOB_NAME,
+    CIJOB_NAMESPACE, CIJOB_UID, CIJOB_ATTEMPT and CIJOB_POOL. Names that start with CIJOB_ belong to the operator."""
     env: Annotated[tuple[EnvVar, ...], Field(max_length=256)] | None = None
     """Environment variables as in a Pod, with values from Secrets, ConfigMaps or fields of the Pod where wanted."""
     env_from: Annotated[tuple[EnvFromSource, ...], Field(max_length=32)] | None = None
     """Secrets and ConfigMaps whose keys all become environment variables, as in a Pod."""
     working_dir: Annotated[str, Field(min_length=1, max_length=512)] = DEFAULT_WORKING_DIR
-    """The folder where the script starts: an empty volume at the same path in the job and the Docker daemon, so that
-    docker run -v $PWD:/src works. An absolute path outside the system's folders."""
+    """The folder where the script starts: an empty volume at the same path in the job, the Docker daemon and the services,
+    so that docker run -v $PWD:/src works. An absolute path outside the system's folders."""
+    source: Source | None = None
+    """What is in workingDir when the script starts; it is empty when unset."""
+    services: Annotated[tuple[Service, ...], Field(max_length=8)] | None = None
+    """Containers beside the job, such as a database, which share its network and are reached under their names."""
+    image_pull_secrets: Annotated[tuple[LocalObject, ...], Field(max_length=16)] | None = None
+    """Secrets of the type kubernetes.io/dockerconfigjson with which all images of the job's Pod are pulled. The first is
+    also copied to where DOCKER_CONFIG points, for docker pull and docker push in the script."""
+    platform: Platform | None = None
+    """The kind of node that the job runs on: linux/amd64 or linux/arm64. All its images need to be of that kind. Any node
+    when unset."""
     resources: Resources | None = None
     """Requests and limits of the job container. The containers that it starts with docker count under
     docker.resources."""
@@ -190,6 +135,12 @@ class CiJobSpec(Model):
     operator's default (1h) when unset."""
     retry: Retry = Retry()
     """Whether and when the job runs again after a failure. Unset: only after trouble that is not its own."""
+    priority: Annotated[StrictInt, Field(ge=-1000, le=1000)] = 0
+    """Jobs of higher priority are to be admitted first where jobs have to wait, -1000 to 1000; it orders nothing until
+    pools exist. 0 when unset. May be changed at any time."""
+    suspend: StrictBool = False
+    """True keeps the job waiting: no attempt gets a Pod until it is false again. An attempt that has its Pod goes on. False
+    when unset. May be changed at any time."""
     ttl_seconds_after_finished: Annotated[StrictInt, Field(ge=0, le=31536000)] | None = None
     """Seconds after the end until the CiJob, its Pod and its log are deleted; at most a year, 31536000. The operator's
     default (86400, a day) when unset. May be changed at any time."""

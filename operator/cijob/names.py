@@ -29,10 +29,14 @@ ANNOTATION_LAUNCHER: Final = f"{GROUP}/launcher-"
 
 CONTAINER_JOB: Final = "job"
 CONTAINER_DIND: Final = "dind"
+CONTAINER_GIT: Final = "git"
 
 LAUNCHER_DIR: Final = "/.cijob/launcher"
 DAEMON_DIR: Final = "/.cijob/daemon"
 RUN_DIR: Final = "/.cijob/run"
+SERVICES_DIR: Final = "/.cijob/services"
+DOCKER_CONFIG_DIR: Final = "/.cijob/docker-config"
+DOCKER_SECRET_DIR: Final = "/.cijob/docker-secret"  # noqa: S105  a folder
 DOCKER_SOCKET: Final = f"{DAEMON_DIR}/docker.sock"
 DOCKER_DATA_DIR: Final = "/var/lib/docker"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -77,6 +76,9 @@ class ObservedPod:
     unschedulable: str = ""
     job: ContainerState = ContainerState()
     dind: ContainerState = ContainerState()
+    git: ContainerState = ContainerState()
+    #: Those of the other init containers, by name: the job's services, and what webhooks put beside them.
+    services: tuple[tuple[str, ContainerState], ...] = ()
     #: Whether dind is a native sidecar: an init container that runs beside the job.
     sidecar: bool = False
 
@@ -86,105 +88,26 @@ class ObservedPod:
         return self.phase in {"Succeeded", "Failed"}
 
     @property
+    def failed_checkout(self) -> Terminated | None:
+        """The end of the container git if it failed: the job's container is never started then."""
+        ended = self.git.terminated
+        return ended if ended is not None and ended.exit_code != 0 else None
+
+    @property
+    def end(self) -> Terminated | None:
+        """The end of what the Pod is for: that of the job's container, or of the checkout that it waited for in vain."""
+        return self.failed_checkout or self.job.terminated
+
+    def service(self, name: str) -> ContainerState:
+        """A service's container."""
+        return dict(self.services).get(name, ContainerState())
+
+    @property
     def deletion_asked_at(self) -> datetime | None:
         """When somebody deleted the Pod: the API stores the end of its grace period."""
         if self.deletion_timestamp is None:
             return None
         return self.deletion_timestamp - timedelta(seconds=self.deletion_grace_seconds)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """What the daemon's side knows about a job that failed (`launcher/diagnosis.sh`)."""
-
-    #: Name and image of the last inner container that the kernel killed for memory; empty for a step of a build.
-    killed_name: str = ""
-    killed_image: str = ""
-    #: The memory limit that was hit in bytes, None if it is not known; only where `killed` is set.
-    killed_limit: int | None = None
-    killed: bool = False
-    #: Size of the disk with Docker's data, and what is left of it, in bytes; None while it is not full.
-    disk: tuple[int, int] | None = None
-
-    @classmethod
-    def of(cls, report: Mapping[str, Any]) -> Trouble:
-        """The trouble that a report tells of, if any.
-
-        Raises:
-            KeyError, TypeError: the report is none of ours.
-        """
-        killed, disk = report.get("oomKilled"), report.get("disk")
-        trouble: dict[str, Any] = {}
-        if killed is not None:
-            limit = killed["limit"]
-            trouble = {
-                "killed": True,
-                "killed_name": str(killed["name"]),
-                "killed_image": str(killed["image"]),
-                "killed_limit": None if limit is None else _size(limit),
-            }
-        if disk is not None:
-            trouble["disk"] = (_size(disk["size"]), _size(disk["free"]))
-        return cls(**trouble)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobReport:
-    """What `job.sh` leaves as the job container's termination message."""
-
-    exit_code: int
-    #: daemon (the wait for it), before, script or after.
-    part: str
-    #: Number of the entry within its part, from 1; 0 if none had started.
-    entry: int = 0
-    #: The signal that `job.sh` got before the script ended, such as TERM; empty if none.
-    signal: str = ""
-    #: ready, lost, timeout or none.
-    daemon: str = "none"
-    #: Peak memory of the container in bytes, None where it could not be read.
-    peak_memory: int | None = None
-    trouble: Trouble = Trouble()
-
-    @classmethod
-    def parse(cls, text: str) -> JobReport | None:
-        """The report in a termination message; None if that is none of ours (the job may write there too)."""
-        data = _json_object(text)
-        try:
-            return cls(
-                exit_code=_integer(data["exitCode"]),
-                part=str(data["part"]),
-                entry=_integer(data.get("entry") or 0),
-                signal=str(data.get("signal") or ""),
-                daemon=str(data["daemon"]),
-                peak_memory=None if data.get("peakMemory") is None else _integer(data["peakMemory"]),
-                trouble=Trouble.of(data),
-            )
-        except (KeyError, TypeError):
-            return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonReport:
-    """What `dind.sh` leaves as the sidecar's termination message."""
-
-    #: Whether the daemon ever answered.
-    ready: bool
-    #: What went wrong, in a line for people; empty if nothing is known.
-    message: str = ""
-    trouble: Trouble = Trouble()
-
-    @classmethod
-    def parse(cls, text: str) -> DaemonReport | None:
-        """The report in a termination message; None if there is none (the sidecar was killed)."""
-        data = _json_object(text)
-        ready = data.get("ready")
-        if not isinstance(ready, bool):
-            return None
-        try:
-            trouble = Trouble.of(data)
-        except (KeyError, TypeError):
-            trouble = Trouble()
-        return cls(ready=ready, message=str(data.get("message") or ""), trouble=trouble)
 
 
 def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
@@ -222,6 +145,12 @@ def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
         unschedulable=_unschedulable(conditions),
         job=_container(status.get("containerStatuses"), names.CONTAINER_JOB),
         dind=_container(status.get("initContainerStatuses"), names.CONTAINER_DIND),
+        git=_container(status.get("initContainerStatuses"), names.CONTAINER_GIT),
+        services=tuple(
+            (container["name"], _state(container))
+            for container in status.get("initContainerStatuses") or ()
+            if container.get("name") not in {names.CONTAINER_DIND, names.CONTAINER_GIT, None}
+        ),
         sidecar=any(
             container["name"] == names.CONTAINER_DIND and container.get("restartPolicy") == "Always"
             for container in spec.get("initContainers") or ()
@@ -255,17 +184,21 @@ def _unschedulable(conditions: Mapping[str, Mapping[str, Any]]) -> str:
 def _container(statuses: list[dict[str, Any]] | None, name: str) -> ContainerState:
     for status in statuses or ():
         if status.get("name") == name:
-            state, last = status.get("state") or _EMPTY, status.get("lastState") or _EMPTY
-            waiting = state.get("waiting") or _EMPTY
-            return ContainerState(
-                waiting_reason=waiting.get("reason", ""),
-                waiting_message=waiting.get("message", ""),
-                running_since=_time((state.get("running") or _EMPTY).get("startedAt")),
-                terminated=_terminated(state.get("terminated")),
-                last_terminated=_terminated(last.get("terminated")),
-                restart_count=status.get("restartCount", 0),
-            )
+            return _state(status)
     return ContainerState()
+
+
+def _state(status: Mapping[str, Any]) -> ContainerState:
+    state, last = status.get("state") or _EMPTY, status.get("lastState") or _EMPTY
+    waiting = state.get("waiting") or _EMPTY
+    return ContainerState(
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", ""),
+        running_since=_time((state.get("running") or _EMPTY).get("startedAt")),
+        terminated=_terminated(state.get("terminated")),
+        last_terminated=_terminated(last.get("terminated")),
+        restart_count=status.get("restartCount", 0),
+    )
 
 
 def _terminated(state: Mapping[str, Any] | None) -> Terminated | None:
@@ -282,26 +215,3 @@ def _terminated(state: Mapping[str, Any] | None) -> Terminated | None:
 
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
-
-
-def _json_object(text: str) -> Mapping[str, Any]:
-    try:
-        data = json.loads(text) if text.startswith("{") else None
-    except ValueError:
-        return _EMPTY
-    except RecursionError:
-        return _EMPTY
-    return data if isinstance(data, dict) else _EMPTY
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
-    return value
-
-
-def _size(value: object) -> int:
-    size = _integer(value)
-    if not 0 <= size < 1 << 63:
-        raise TypeError(f"{size} is no number of bytes")
-    return size

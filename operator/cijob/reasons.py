@@ -18,9 +18,12 @@ class Reason(StrEnum):
     OOM_KILLED = "OOMKilled"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     IMAGE_PULL_FAILED = "ImagePullFailed"
+    SERVICE_IMAGE_PULL_FAILED = "ServiceImagePullFailed"
     IMAGE_INVALID = "ImageInvalid"
     CONFIG_ERROR = "ConfigError"
     START_ERROR = "StartError"
+    SOURCE_FAILED = "SourceFailed"
+    SERVICE_NOT_READY = "ServiceNotReady"
     INVALID_SPEC = "InvalidSpec"
     POD_REJECTED = "PodRejected"
     POD_NAME_CONFLICT = "PodNameConflict"
@@ -41,6 +44,7 @@ class Reason(StrEnum):
     CONTAINER_STATUS_UNKNOWN = "ContainerStatusUnknown"
 
     # Waiting.
+    SUSPENDED = "Suspended"
     QUOTA_EXCEEDED = "QuotaExceeded"
     UNSCHEDULABLE = "Unschedulable"
     PULLING_IMAGE = "PullingImage"
@@ -68,13 +72,16 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.SCRIPT_FAILED: "The job failed.",
     Reason.OOM_KILLED: "The job's container ran out of memory: raise spec.resources.limits.memory or use less.",
     Reason.DEADLINE_EXCEEDED: "The job did not end within its timeout: raise spec.timeout or make it faster.",
-    Reason.IMAGE_PULL_FAILED: "The job's image could not be pulled: check the name in spec.image, and that the cluster may pull it.",
-    Reason.IMAGE_INVALID: "spec.image is not a valid image name: write it as registry/repository:tag.",
-    Reason.CONFIG_ERROR: "The job's container could not be configured: create what is missing or correct spec.env and spec.envFrom.",
+    Reason.IMAGE_PULL_FAILED: "The job's image could not be pulled: check the name in spec.image, and that the cluster may pull it (spec.imagePullSecrets).",
+    Reason.SERVICE_IMAGE_PULL_FAILED: "A service's image could not be pulled: check its name, and that the cluster may pull it (spec.imagePullSecrets).",
+    Reason.IMAGE_INVALID: "This is not a valid image name: write it as registry/repository:tag.",
+    Reason.CONFIG_ERROR: "A container could not be configured: create what is missing, or correct the field that refers to it.",
     Reason.START_ERROR: (
-        "The job's container could not be started: a script needs /bin/sh in the image; use spec.command for images without a shell, "
-        "and check that what it names is there and executable."
+        "A container could not be started: a script needs /bin/sh in the image; use spec.command for images without a shell, "
+        "and check that what a command names is there and executable."
     ),
+    Reason.SOURCE_FAILED: "The repository of spec.source.git could not be checked out.",
+    Reason.SERVICE_NOT_READY: "A service was not ready in time: mend what its log shows, or raise its startTimeout.",
     Reason.INVALID_SPEC: "The CiJob's spec cannot be run:",
     Reason.POD_REJECTED: "The cluster refused the job's Pod:",
     Reason.POD_NAME_CONFLICT: "A Pod that is not of this CiJob holds the name of its Pod: delete that Pod, or create the CiJob under another name.",
@@ -91,6 +98,7 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.NODE_SHUTDOWN: "The node of the job's Pod was shut down.",
     Reason.ADMISSION_ERROR: "The node refused the job's Pod.",
     Reason.CONTAINER_STATUS_UNKNOWN: "The node lost track of the job's container.",
+    Reason.SUSPENDED: "The job is suspended; it starts once spec.suspend is false.",
     Reason.QUOTA_EXCEEDED: "The namespace's resource quota is used up; the job starts when there is room.",
     Reason.UNSCHEDULABLE: "No node has room for the job's Pod yet.",
     Reason.PULLING_IMAGE: "The image is being pulled.",

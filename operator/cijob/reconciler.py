@@ -20,6 +20,7 @@ from cijob.actions import (
     DeleteJob,
     DeletePod,
     Observed,
+    ReadLog,
     StopPod,
 )
 from cijob.cache import Key, Store
@@ -155,6 +156,8 @@ class Reconciler:
                 log.info("deleted the CiJob: its time after the end is over")
             case ConfirmPod(name=name, uid=uid):
                 return await self._confirm_pod(job, name, uid)
+            case ReadLog():
+                return await self._read_log(job, decision.action)
             case None:
                 pass
         return decision
@@ -175,6 +178,19 @@ class Reconciler:
         if isinstance(decision.action, ConfirmPod):  # the cache has yet to catch up
             return Decision(try_again=True)
         return await self._act(job, decision)
+
+    async def _read_log(self, job: CiJob, wanted: ReadLog) -> Decision:
+        """Ask once for the last lines of a container, and decide with them, or without if there are none to be had."""
+        pod = wanted.pod
+        try:
+            log_lines = await self._cluster.read_log(
+                pod.namespace, pod.name, wanted.container, previous=wanted.previous
+            )
+        except ApiError as error:
+            log.info("the log of a service cannot be read", container=wanted.container, error=str(error))
+            log_lines = ""
+        observed = replace(self._gather(job), log=log_lines)
+        return await self._act(job, decide(job, observed, self._settings, self._clock()))
 
     async def _create_pod(self, job: CiJob, manifest: Body) -> Decision:
         try:

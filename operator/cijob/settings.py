@@ -88,6 +88,9 @@ class Settings:
 
     dind_image: str = _setting(_image, "docker:29-dind")
     dind_image_pull_policy: str = _setting(_one_of("Always", "IfNotPresent", "Never"), "IfNotPresent")
+    #: Has git and ssh; empty: the image of the daemon, which has both, and which the node has already.
+    git_image: str = _setting(str.strip, "")
+    git_image_pull_policy: str = _setting(_one_of("Always", "IfNotPresent", "Never"), "IfNotPresent")
     #: URLs of pull-through mirrors of Docker Hub that each daemon uses.
     registry_mirrors: tuple[str, ...] = _setting(_words, "")
     #: host:port of registries that each daemon may speak plain HTTP to.
@@ -98,6 +101,7 @@ class Settings:
     address_pools: tuple[str, ...] = _setting(_address_pools, "")
     job_requests: Mapping[str, str] = _setting(_resources, "cpu=100m,memory=128Mi,ephemeral-storage=256Mi")
     dind_requests: Mapping[str, str] = _setting(_resources, "cpu=100m,memory=256Mi,ephemeral-storage=1Gi")
+    service_requests: Mapping[str, str] = _setting(_resources, "cpu=100m,memory=128Mi,ephemeral-storage=256Mi")
     default_timeout_seconds: int = _setting(_number(1, _WEEK), "3600")
     default_ttl_seconds: int = _setting(_number(0, _YEAR), "86400")
     #: How long a Pod gets to end after SIGTERM: the after script and the daemon's shutdown fit in.

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cijob import names
 from cijob.models import Attempt, CiJobHead, CiJobStatus, Condition, Phase
+from cijob.reasons import Reason
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from cijob.models import Retries
     from cijob.observation import ObservedPod
-    from cijob.reasons import Reason
     from cijob.verdict import Verdict
 
 #: So many attempts are remembered.
@@ -21,10 +21,14 @@ _HISTORY: Final = 10
 
 
 def waiting(job: CiJobHead, pod: ObservedPod | None, reason: Reason, message: str) -> CiJobStatus:
-    """The status while the job container does not run yet: Starting once there is a Pod, Pending before."""
+    """The status while the job container does not run yet.
+
+    Starting once there is a Pod; before that Queued while the attempt must not start, else Pending.
+    """
+    without = Phase.QUEUED if reason is Reason.SUSPENDED else Phase.PENDING
     return _with_pod(job.status, pod).model_copy(
         update={
-            "phase": Phase.STARTING if pod is not None else Phase.PENDING,
+            "phase": Phase.STARTING if pod is not None else without,
             "reason": str(reason),
             "message": message,
         }
@@ -112,7 +116,7 @@ def _history(last: CiJobStatus, pod: ObservedPod | None, verdict: Verdict, now: 
     """The attempts that have ended with this one, if it had a Pod."""
     if last.pod_uid is None:
         return last.attempts
-    ended = pod.job.terminated.finished_at if pod is not None and pod.job.terminated is not None else None
+    ended = pod.end.finished_at if pod is not None and pod.end is not None else None
     attempt = Attempt(
         attempt=last.current,
         pod_name=last.pod_name,

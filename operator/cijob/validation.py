@@ -7,29 +7,27 @@ passed a server that counts characters where bytes matter.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
+from cijob import checks
 from cijob import limits as say
-from cijob.quantities import parse_duration, parse_quantity
+from cijob.parts import Endpoint
+from cijob.quantities import parse_quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from cijob.checks import Problems
+    from cijob.corev1 import EnvFromSource
+    from cijob.models import CiJobSpec
+    from cijob.parts import Docker, Git, Retry, Service
 
-    from cijob.corev1 import EnvFromSource, EnvVar, EnvVarSource, Resources
-    from cijob.models import CiJobSpec, Docker, Retry
-
-_IMAGE = re.compile(say.IMAGE)
-_VARIABLE = re.compile(say.VARIABLE)
-_DATA_KEY = re.compile(say.DATA_KEY)
-_OBJECT_NAME = re.compile(say.OBJECT_NAME)
 _JOB_NAME = re.compile(say.JOB_NAME)
-_FIELD_PATH = re.compile(say.FIELD_PATH)
-_RESOURCE_FIELD = re.compile(say.RESOURCE_FIELD)
-_RESOURCE = re.compile(say.RESOURCE)
 _WORKING_DIR = re.compile(say.WORKING_DIR)
 _DOTTED_DIR = re.compile(say.DOTTED_DIR, re.DOTALL)
 _SYSTEM_DIR = re.compile(say.SYSTEM_DIR, re.DOTALL)
+# RE2's \s, and so the API server's, knows ASCII only.
+_GIT_URL = re.compile(say.GIT_URL, re.ASCII)
+_GIT_REF = re.compile(say.GIT_REF, re.ASCII)
+_DNS_LABEL = re.compile(say.JOB_NAME)
 
 
 def validate_name(name: str) -> list[str]:
@@ -42,26 +40,30 @@ def validate_spec(spec: CiJobSpec) -> list[str]:
     return [f"spec{path}: {message}" for path, message in _problems(spec)]
 
 
-def _problems(spec: CiJobSpec) -> Iterator[tuple[str, str]]:
+def _problems(spec: CiJobSpec) -> Problems:
     """Pairs of a path below spec and a sentence."""
     if spec.pool_name != "default":
         yield ".poolName", say.SAY_POOL
-    if not _IMAGE.fullmatch(spec.image):
-        yield ".image", say.SAY_IMAGE
+    yield from checks.image(spec.image, ".image")
     yield from _commands(spec)
     yield from _scripts(spec)
-    yield from _variables(spec)
+    yield from checks.variables(spec.variables, spec.env, "")
     for index, source in enumerate(spec.env_from or ()):
         yield from _env_from(source, f".envFrom[{index}]")
     yield from _working_dir(spec.working_dir)
-    yield from _resources(spec.resources, ".resources")
+    if spec.source is not None:
+        yield from _git(spec.source.git, ".source.git")
+    yield from _services(spec)
+    for index, secret in enumerate(spec.image_pull_secrets or ()):
+        yield from checks.object_name(secret.name, f".imagePullSecrets[{index}].name")
+    yield from checks.resources(spec.resources, ".resources")
     yield from _docker(spec.docker)
     yield from _retry(spec.retry)
     if spec.timeout is not None:
-        yield from _duration(spec.timeout, ".timeout", (say.MIN_TIMEOUT, say.MAX_TIMEOUT), say.SAY_TIMEOUT)
+        yield from checks.duration(spec.timeout, ".timeout", (say.MIN_TIMEOUT, say.MAX_TIMEOUT), say.SAY_TIMEOUT)
 
 
-def _commands(spec: CiJobSpec) -> Iterator[tuple[str, str]]:
+def _commands(spec: CiJobSpec) -> Problems:
     if (spec.script is None) == (spec.command is None):
         yield "", say.SAY_ONE_OF
     if spec.command is None:
@@ -79,70 +81,27 @@ def _commands(spec: CiJobSpec) -> Iterator[tuple[str, str]]:
         yield ".command", say.SAY_COMMAND
 
 
-def _scripts(spec: CiJobSpec) -> Iterator[tuple[str, str]]:
+def _scripts(spec: CiJobSpec) -> Problems:
     """NUL characters and the size of all text lists."""
     scripts = {"script": spec.script, "beforeScript": spec.before_script, "afterScript": spec.after_script}
     for field, entries in {**scripts, "command": spec.command, "args": spec.args}.items():
         for index, entry in enumerate(entries or ()):
-            yield from _nul(entry, f".{field}[{index}]")
-    if sum(_bytes(entry) for entries in scripts.values() for entry in entries or ()) > say.SCRIPT_BYTES:
+            yield from checks.nul(entry, f".{field}[{index}]")
+    if sum(checks.bytes_of(entry) for entries in scripts.values() for entry in entries or ()) > say.SCRIPT_BYTES:
         yield ".script", say.SAY_SCRIPT_BYTES
 
 
-def _variables(spec: CiJobSpec) -> Iterator[tuple[str, str]]:
-    variables, env = spec.variables or {}, spec.env or ()
-    for name, value in variables.items():
-        yield from _env_name(name, ".variables")
-        yield from _env_value(name, value, f".variables[{name}]")
-    for index, entry in enumerate(env):
-        yield from _env(entry, f".env[{index}]")
-    if any(count > 1 for count in Counter(entry.name for entry in env).values()):
-        yield ".env", say.SAY_TWICE
-    if any(entry.name in variables for entry in env):
-        yield ".env", say.SAY_BOTH
-    pairs = [*variables.items(), *((entry.name, entry.value or "") for entry in env)]
-    if sum(_bytes(name) + _bytes(value) for name, value in pairs) > say.ENV_BYTES:
-        yield "", say.SAY_ENV_BYTES
-
-
-def _env(entry: EnvVar, path: str) -> Iterator[tuple[str, str]]:
-    yield from _env_name(entry.name, f"{path}.name")
-    if entry.value is not None:
-        yield from _env_value(entry.name, entry.value, f"{path}.value")
-        if entry.value_from is not None:
-            yield path, say.SAY_VALUE
-    if entry.value_from is not None:
-        yield from _value_from(entry.value_from, f"{path}.valueFrom")
-
-
-def _value_from(source: EnvVarSource, path: str) -> Iterator[tuple[str, str]]:
-    given = (source.secret_key_ref, source.config_map_key_ref, source.field_ref, source.resource_field_ref)
-    if sum(one is not None for one in given) != 1:
-        yield path, say.SAY_VALUE_FROM
-    for field, key in (("secretKeyRef", source.secret_key_ref), ("configMapKeyRef", source.config_map_key_ref)):
-        if key is not None and not _OBJECT_NAME.fullmatch(key.name):
-            yield f"{path}.{field}.name", say.SAY_OBJECT_NAME
-        if key is not None and not _DATA_KEY.fullmatch(key.key):
-            yield f"{path}.{field}.key", say.SAY_DATA_KEY
-    if source.field_ref is not None and not _FIELD_PATH.fullmatch(source.field_ref.field_path):
-        yield f"{path}.fieldRef.fieldPath", say.SAY_FIELD_PATH
-    if source.resource_field_ref is not None:
-        if not _RESOURCE_FIELD.fullmatch(source.resource_field_ref.resource):
-            yield f"{path}.resourceFieldRef.resource", say.SAY_RESOURCE_FIELD
-        yield from _quantities({".divisor": source.resource_field_ref.divisor or "1"}, f"{path}.resourceFieldRef")
-
-
-def _env_from(source: EnvFromSource, path: str) -> Iterator[tuple[str, str]]:
+def _env_from(source: EnvFromSource, path: str) -> Problems:
     if (source.secret_ref is None) == (source.config_map_ref is None):
         yield path, say.SAY_ENV_FROM
     if source.prefix:
-        yield from _env_name(source.prefix, f"{path}.prefix")
+        yield from checks.env_name(source.prefix, f"{path}.prefix")
     for field, ref in (("secretRef", source.secret_ref), ("configMapRef", source.config_map_ref)):
-        if ref is not None and not _OBJECT_NAME.fullmatch(ref.name):
-            yield f"{path}.{field}.name", say.SAY_OBJECT_NAME
+        if ref is not None:
+            yield from checks.object_name(ref.name, f"{path}.{field}.name")
 
 
-def _working_dir(path: str) -> Iterator[tuple[str, str]]:
+def _working_dir(path: str) -> Problems:
     if not _WORKING_DIR.fullmatch(path):
         yield ".workingDir", say.SAY_WORKING_DIR
     if _DOTTED_DIR.fullmatch(path):
@@ -151,76 +110,64 @@ def _working_dir(path: str) -> Iterator[tuple[str, str]]:
         yield ".workingDir", say.SAY_SYSTEM_DIR
 
 
-def _resources(resources: Resources | None, path: str) -> Iterator[tuple[str, str]]:
-    if resources is None:
-        return
-    requests, limits = resources.requests or {}, resources.limits or {}
-    malformed: list[tuple[str, str]] = []
-    for field, amounts in (("requests", requests), ("limits", limits)):
-        if not all(map(_RESOURCE.fullmatch, amounts)):
-            yield f"{path}.{field}", say.SAY_RESOURCE
-        malformed += _quantities({f".{field}[{name}]": amount for name, amount in amounts.items()}, path)
-    yield from malformed
-    both = requests.keys() & limits.keys()
-    if not malformed and any(parse_quantity(requests[name]) > parse_quantity(limits[name]) for name in both):
-        yield f"{path}.requests", say.SAY_REQUEST
+def _git(git: Git, path: str) -> Problems:
+    if not _GIT_URL.fullmatch(git.url):
+        yield f"{path}.url", say.SAY_GIT_URL
+    if git.ref is not None and not _GIT_REF.fullmatch(git.ref):
+        yield f"{path}.ref", say.SAY_GIT_REF
+    if git.credentials_secret_ref is not None:
+        yield from checks.object_name(git.credentials_secret_ref.name, f"{path}.credentialsSecretRef.name")
+        if git.url.startswith("http://"):
+            yield path, say.SAY_GIT_PLAIN
 
 
-def _docker(docker: Docker) -> Iterator[tuple[str, str]]:
+def _services(spec: CiJobSpec) -> Problems:
+    services = spec.services or ()
+    for index, service in enumerate(services):
+        yield from _service(service, f".services[{index}]")
+    if len({service.name for service in services}) < len(services):
+        yield ".services", say.SAY_TWICE
+    ports = [port for service in services for port in service.ports or ()]
+    if len(set(ports)) < len(ports):
+        yield ".services", say.SAY_ONE_PORT
+    if spec.docker.enabled and spec.docker.endpoint is Endpoint.TCP and say.DOCKER_PORT in ports:
+        yield ".services", say.SAY_DOCKER_PORT
+
+
+def _service(service: Service, path: str) -> Problems:
+    if not _DNS_LABEL.fullmatch(service.name):
+        yield f"{path}.name", say.SAY_SERVICE_NAME
+    if service.name in say.RESERVED_SERVICES:
+        yield f"{path}.name", say.SAY_SERVICE_RESERVED
+    yield from checks.image(service.image, f"{path}.image")
+    for field, words in (("command", service.command), ("args", service.args), ("ready", service.ready)):
+        for index, word in enumerate(words or ()):
+            yield from checks.nul(word, f"{path}.{field}[{index}]")
+    for field, words in (("command", service.command), ("ready", service.ready)):
+        if words and words[0] == "":
+            yield f"{path}.{field}", say.SAY_COMMAND
+    yield from checks.variables(service.variables, service.env, path)
+    bounds = (say.MIN_SERVICE_TIMEOUT, say.MAX_SERVICE_TIMEOUT)
+    yield from checks.duration(service.start_timeout, f"{path}.startTimeout", bounds, say.SAY_SERVICE_TIMEOUT)
+    yield from checks.resources(service.resources, f"{path}.resources")
+
+
+def _docker(docker: Docker) -> Problems:
     if not docker.enabled and docker.model_fields_set & {"endpoint", "resources", "storage", "start_timeout"}:
         yield ".docker", say.SAY_DOCKER_OFF
-    yield from _resources(docker.resources, ".docker.resources")
+    yield from checks.resources(docker.resources, ".docker.resources")
     if docker.storage is not None and docker.storage.size is not None:
         path = ".docker.storage.size"
-        malformed = list(_quantities({path: docker.storage.size}, ""))
+        malformed = list(checks.quantities({path: docker.storage.size}, ""))
         yield from malformed
         if not malformed and not parse_quantity(docker.storage.size):
             yield path, say.SAY_STORAGE_SIZE
     bounds = (say.MIN_START_TIMEOUT, say.MAX_START_TIMEOUT)
-    yield from _duration(docker.start_timeout, ".docker.startTimeout", bounds, say.SAY_START_TIMEOUT)
+    yield from checks.duration(docker.start_timeout, ".docker.startTimeout", bounds, say.SAY_START_TIMEOUT)
 
 
-def _retry(retry: Retry) -> Iterator[tuple[str, str]]:
+def _retry(retry: Retry) -> Problems:
     if retry.when is not None and not retry.limit:
         yield ".retry", say.SAY_RETRY_LIMIT
     if retry.when is not None and retry.when.reasons is None and retry.when.exit_codes is None:
         yield ".retry.when", say.SAY_RETRY_WHEN
-
-
-def _quantities(amounts: Mapping[str, str], path: str) -> Iterable[tuple[str, str]]:
-    for below, amount in amounts.items():
-        try:
-            parse_quantity(amount)
-        except ValueError as error:
-            yield f"{path}{below}", str(error)
-
-
-def _duration(text: str, path: str, bounds: tuple[str, str], message: str) -> Iterator[tuple[str, str]]:
-    shortest, longest = map(parse_duration, bounds)
-    try:
-        if not shortest <= parse_duration(text) <= longest:
-            yield path, message
-    except ValueError as error:
-        yield path, str(error)
-
-
-def _env_name(name: str, path: str) -> Iterator[tuple[str, str]]:
-    if not _VARIABLE.fullmatch(name):
-        yield path, say.SAY_VARIABLE
-    if name.startswith(say.RESERVED_PREFIX):
-        yield path, say.SAY_RESERVED
-
-
-def _env_value(name: str, value: str, path: str) -> Iterator[tuple[str, str]]:
-    yield from _nul(value, path)
-    if _bytes(name) + _bytes(value) > say.ENV_STRING_BYTES:
-        yield path, say.SAY_ENV_STRING
-
-
-def _nul(text: str, path: str) -> Iterator[tuple[str, str]]:
-    if "\0" in text:
-        yield path, say.SAY_NUL
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode())

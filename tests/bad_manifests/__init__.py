@@ -4,7 +4,7 @@ Used twice: the integration tests send each to a real API server, the unit tests
 which must agree.
 """
 
-from tests.bad_manifests import commands, environment, limits
+from tests.bad_manifests import commands, environment, limits, services, sources
 from tests.bad_manifests.table import GOOD, NO_SCRIPT, Bad, merged
 
 __all__ = ["BAD", "GOOD", "NO_SCRIPT", "Bad", "merged"]
@@ -19,4 +19,8 @@ BAD: list[Bad] = [
     *limits.DOCKER,
     *limits.TIMES,
     *limits.RETRIES,
+    *sources.SOURCES,
+    *sources.PULL_SECRETS,
+    *sources.ADMISSION,
+    *services.SERVICES,
 ]

@@ -15,6 +15,7 @@ MAX_NODES = 5
 VM_NAME = "vm1"
 CLUSTER_DOMAIN = "cluster.local"
 REGISTRY_PORT = 5000
+PRIVATE_REGISTRY_PORT = 5001
 API_PORT = 6443
 
 
@@ -133,6 +134,11 @@ class Config:
     @property
     def registry_url(self) -> str:
         return f"http://{self.registry}"
+
+    @property
+    def private_registry(self) -> str:
+        """The registry that wants a password, as HOST:PORT."""
+        return f"{self.host}:{PRIVATE_REGISTRY_PORT}"
 
     def local_port(self, number: int) -> int:
         """A port on 127.0.0.1 for what only the machine itself needs, apart from those of the other instances."""

@@ -14,6 +14,7 @@ class Status:
         ready: whether every component works.
         kubeconfig: path of the administrator's kubeconfig.
         registry_mirror: address of the local registry for dockerd's `--registry-mirror`; empty for none.
+        private_registry: HOST:PORT of a registry that wants a password (see `registry`); empty for none.
         kubectl: path of kubectl.
         helm: path of helm.
         nodes: names of the nodes.
@@ -25,6 +26,7 @@ class Status:
     ready: bool
     kubeconfig: str
     registry_mirror: str
+    private_registry: str
     kubectl: str
     helm: str
     nodes: list[str]

@@ -96,7 +96,8 @@ class Embedded:
         for item in self.config.nodes:
             if not self.supervisor.runs(node.holder(item, tools / "pause")):
                 node.reset(self.config, item, self.cgroups)
-        early = [registry.daemon(self.config), controlplane.etcd(self.config, program(tools))]
+        early = [registry.daemon(self.config), registry.private_daemon(self.config)]
+        early += [controlplane.etcd(self.config, program(tools))]
         early += [node.holder(item, tools / "pause") for item in self.config.nodes]
         self.start(early)
         with step("registry, etcd and nodes' namespaces"):
@@ -207,6 +208,7 @@ class Embedded:
             ready=bool(components) and all(state == "ready" for state in components.values()),
             kubeconfig=str(self.config.kubeconfig),
             registry_mirror=self.config.registry_url,
+            private_registry=self.config.private_registry,
             kubectl=str(tools / "kubectl") if tools else "",
             helm=str(helm or ""),
             nodes=[item.name for item in self.config.all_nodes],
@@ -227,6 +229,7 @@ class Embedded:
         """Every process of the cluster."""
         return [
             registry.daemon(self.config),
+            registry.private_daemon(self.config),
             controlplane.etcd(self.config, program(tools)),
             controlplane.apiserver(self.config, program(tools), self.pki, self.api),
             *(node.holder(item, tools / "pause") for item in self.config.nodes),
@@ -252,8 +255,9 @@ class Embedded:
         builder = Builder(self.config.cache, apt.read())
         daemons = [make() for name, make in extra.DAEMONS.items() if name in names]
         self.provide_images({recipe: done(builder.archive(recipe)) for recipe in daemons})
-        for name in extra.PROGRAMS.keys() & set(names):
-            store.register(self.config, builder.archive(extra.PROGRAMS[name](self.tools)), parse(name))
+        others = {**extra.PROGRAMS, **extra.SERVERS}
+        for name in others.keys() & set(names):
+            store.register(self.config, builder.archive(others[name](self.tools)), parse(name))
 
     def build_image(self, build: Build) -> None:
         """Build with buildah."""

@@ -66,6 +66,7 @@ class Kind:
             ready=bool(nodes),
             kubeconfig=str(self.kubeconfig_path()),
             registry_mirror="",
+            private_registry="",
             kubectl=str(find("kubectl") or ""),
             helm=str(self.tools.helm_if_built() or ""),
             nodes=nodes,

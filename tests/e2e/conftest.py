@@ -20,11 +20,25 @@ if TYPE_CHECKING:
 OPERATOR_NAMESPACE = "cijob-system"
 
 
+#: Modules that stop or change the operator or a node, or count requests: no other test may run beside them.
+ALONE = {
+    "test_admission",
+    "test_ends",
+    "test_faults_on_a_node",
+    "test_nodes",
+    "test_shutdown",
+    "test_takeover",
+    "test_writes",
+}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all tests of this folder."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.e2e)
+            if item.path.stem in ALONE:
+                item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ class Cluster:
     kubeconfig: str
     audit_log: Path | None
     registry_mirror: str = ""
+    private_registry: str = ""
 
     def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run kubectl."""
@@ -149,7 +150,8 @@ def running_cluster() -> Cluster:
         raise RuntimeError(f"no cluster: run `make install`, which brings it up ({found.stderr.strip()})")
     status = json.loads(found.stdout)
     audit_log = Path(status["audit_log"]) if status.get("audit_log") else None
-    return Cluster(status["kubectl"], status["helm"], status["kubeconfig"], audit_log, status["registry_mirror"])
+    registries = status["registry_mirror"], status["private_registry"]
+    return Cluster(status["kubectl"], status["helm"], status["kubeconfig"], audit_log, *registries)
 
 
 @contextmanager

@@ -85,7 +85,8 @@ class Pod:
 def settings_of(cluster: Cluster) -> Settings:
     """The operator's settings in the development cluster: its registry is the mirror of all daemons."""
     mirror = cluster.registry_mirror
-    return Settings(registry_mirrors=(mirror,), insecure_registries=(mirror.removeprefix("http://"),))
+    plain = mirror.removeprefix("http://"), cluster.private_registry
+    return Settings(registry_mirrors=(mirror,), insecure_registries=plain)
 
 
 @dataclass(frozen=True)

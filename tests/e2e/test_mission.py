@@ -36,5 +36,5 @@ def test_the_exit_code_of_failing_tests_is_the_jobs(jobs: Jobs) -> None:
     job = jobs.apply(manifest)
     status = job.end()
     assert (status["phase"], status["reason"], status["exitCode"]) == ("Failed", "ScriptFailed", 7), job.log()
-    assert "Entry 2 of spec.script exited with 7" in status["message"]
+    assert "Entry 2 of 2 in spec.script exited with 7" in status["message"]
     assert {condition["type"] for condition in status["conditions"]} == {"Failed", "Finished"}

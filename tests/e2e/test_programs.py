@@ -1,4 +1,4 @@
-"""Programs inside of inner containers: what they see of the sidecar's limits, and that demanding ones work."""
+"""Programs in and around inner containers: what they see of the sidecar's limits, and that demanding ones work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.images.extra import PROGRAMS
 from tests.e2e.images import provide
+from tests.e2e.test_containment import heredoc
 
 if TYPE_CHECKING:
     from tests.e2e.pods import Pods
@@ -25,6 +26,34 @@ docker buildx create --name other --driver docker-container --use
 printf 'FROM busybox:stable\nRUN echo it is built > /result\nCMD cat /result\n' > Dockerfile
 docker buildx build --quiet --load --tag mine .
 docker run --rm mine
+"""
+#: `web` has its page late, and serves what it finds in the workspace; `client` asks once and fails if it came too early.
+COMPOSE = r"""
+services:
+  web:
+    image: busybox:stable
+    command: sh -c 'sleep 2; cp /src/page /srv/index.html; exec httpd -f -p 8080 -h /srv'
+    volumes: [".:/src:ro", "/srv"]
+    networks: [inside]
+    ports: ["8080:8080"]
+    healthcheck: {test: wget -q -O - http://localhost:8080/index.html, interval: 500ms, timeout: 10s, retries: 60}
+  client:
+    image: busybox:stable
+    command: sh -c 'wget -q -O - http://web:8080/index.html >/out/answer'
+    volumes: ["./out:/out"]
+    networks: [inside]
+    depends_on: {web: {condition: service_healthy}}
+networks: {inside: {}}
+"""
+COMPOSED = r"""
+docker compose up --detach --quiet-pull
+test "$(docker wait $(docker compose ps --all --quiet client))" = 0
+cat out/answer
+page() { exec 3<>"/dev/tcp/$1/8080" && printf 'GET /index.html HTTP/1.0\r\n\r\n' >&3 && timeout 20 grep workspace <&3; }
+for host in localhost docker; do (page $host); done
+docker compose ps --format '{{.Service}} is {{.Health}}'
+docker compose down --volumes
+test -z "$(docker ps --all --quiet)$(docker network ls --quiet --filter name=inside)"
 """
 
 
@@ -62,3 +91,10 @@ def test_buildx_builds_in_a_container_of_its_own(pods: Pods) -> None:
     pod = pods.start("buildx", BUILDER, docker=LIMITS)
     assert "it is built" in pod.succeeded().splitlines()
     pod.delete()
+
+
+def test_compose_waits_for_health_publishes_ports_and_mounts_the_workspace(pods: Pods) -> None:
+    files = "mkdir out; echo of the workspace >page", heredoc("compose.yaml", COMPOSE)
+    lines = pods.start("compose", *files, COMPOSED).succeeded().splitlines()
+    assert lines.count("of the workspace") == 3, lines
+    assert "web is healthy" in lines

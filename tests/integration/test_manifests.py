@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.bad_manifests import BAD, GOOD, NO_SCRIPT, Bad, merged
+from tests.bad_manifests.sources import GOOD_REFS, GOOD_URLS, git
 
 if TYPE_CHECKING:
     from tests.integration.api import Namespace
@@ -19,6 +20,11 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 def a_job(**spec: object) -> dict[str, Any]:
     """The good CiJob with some fields changed; None removes one."""
     return merged(GOOD, {"spec": spec})
+
+
+def service(**fields: object) -> dict[str, Any]:
+    """A service with some fields."""
+    return {"name": "db", "image": "postgres:18"} | fields
 
 
 def test_there_are_examples() -> None:
@@ -35,8 +41,8 @@ def test_every_example_is_accepted(namespace: Namespace, path: Path) -> None:
         namespace.api.call("POST", plurals[manifest["kind"]], manifest, query=query).wanted()
 
 
-def test_at_least_sixty_bad_manifests_are_in_the_table() -> None:
-    assert len({bad.what for bad in BAD}) == len(BAD) >= 60
+def test_at_least_two_hundred_bad_manifests_are_in_the_table() -> None:
+    assert len({bad.what for bad in BAD}) == len(BAD) >= 200
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.what)
@@ -69,6 +75,22 @@ def test_a_bad_manifest_is_refused_with_its_message(namespace: Namespace, bad: B
         {"workingDir": "/builds/a..b/.c d"},
         {"cancel": "Immediate"},
         {"poolName": "default"},
+        *map(git, GOOD_URLS),
+        *(git(ref=ref) for ref in GOOD_REFS),
+        git(depth=0, submodules="Recursive", credentialsSecretRef={"name": "a.b-c"}),
+        git("http://git.example.com/a.git", depth=100_000, submodules="Normal"),
+        {"services": [{"name": f"db{index}", "image": "postgres:18"} for index in range(8)]},
+        {"services": [service(ports=[5432], ready=["pg_isready", ""], startTimeout="30m")]},
+        {"services": [service(ports=[80]), service(name="x" * 63, ports=[8080, 65535])]},
+        {"services": [service(ports=[2375])], "docker": {"enabled": False}},
+        {"services": [service(ports=[2375])], "docker": {"endpoint": "Unix"}},
+        {
+            "services": [service(variables={"A": "$(X) $$"}, env=[{"name": "B", "value": "$(A)"}])],
+            "variables": {"A": "1"},
+        },
+        {"imagePullSecrets": [{"name": f"registry{index}"} for index in range(16)]},
+        {"platform": "linux/amd64", "suspend": True, "priority": -1000},
+        {"platform": "linux/arm64", "suspend": False, "priority": 1000},
     ],
     ids=lambda spec: str(spec)[:60],
 )
@@ -84,6 +106,17 @@ def test_a_job_of_the_largest_size_can_be_created_and_changed(namespace: Namespa
         variables={f"VARIABLE_{index}": "x" * 490 for index in range(256)},
         env=[{"name": f"ENV_{index}", "value": "x" * 490} for index in range(256)],
         envFrom=[{"secretRef": {"name": f"secret-{index}"}} for index in range(32)],
+        services=[
+            service(
+                name=f"service-{number}",
+                command=["x" * 100] * 64,
+                ports=[1000 * number + index for index in range(1, 17)],
+                variables={f"VARIABLE_{index}": "x" * 50 for index in range(64)},
+                env=[{"name": f"ENV_{index}", "value": "x" * 50} for index in range(64)],
+            )
+            for number in range(8)
+        ],
+        **git(ref="x" * 255),
     )
     namespace.patch(namespace.stored(full), {"spec": {"cancel": "Immediate"}}).wanted()
 

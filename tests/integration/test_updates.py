@@ -36,6 +36,10 @@ FULL: dict[str, Any] = merged(
             "docker": {"endpoint": "Unix"},
             "timeout": "1h",
             "retry": {"limit": 1},
+            "source": {"git": {"url": "https://git.example.com/a.git"}},
+            "services": [{"name": "a", "image": "a"}, {"name": "b", "image": "b"}],
+            "imagePullSecrets": [{"name": "a"}, {"name": "b"}],
+            "platform": "linux/amd64",
             "ttlSecondsAfterFinished": 60,
         }
     },
@@ -65,6 +69,11 @@ CHANGES: dict[str, Any] = {
     "docker": {"endpoint": "TCP"},
     "timeout": "2h",
     "retry": {"limit": 1, "when": {"exitCodes": [75]}},
+    "source": {"git": {"url": "https://git.example.com/a.git", "ref": "main"}},
+    # Only the order, which says which Secret is the job's own docker configuration.
+    "services": [{"name": "b", "image": "b"}, {"name": "a", "image": "a"}],
+    "imagePullSecrets": [{"name": "b"}, {"name": "a"}],
+    "platform": "linux/arm64",
 }
 DEFAULTED = {"poolName", "workingDir"}
 REQUIRED = {"image", "script", "command"}
@@ -113,6 +122,42 @@ def test_the_time_to_live_may_change(namespace: Namespace, before: int | None, a
     name = namespace.stored(merged(FULL, {"spec": {"ttlSecondsAfterFinished": before}}))
     changed = namespace.patch(name, {"spec": {"ttlSecondsAfterFinished": after}}).wanted()
     assert changed["spec"].get("ttlSecondsAfterFinished") == after
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("suspend", None, True),
+        ("suspend", True, False),
+        ("suspend", True, None),
+        ("priority", None, 10),
+        ("priority", 10, -1000),
+        ("priority", 10, None),
+    ],
+)
+def test_suspension_and_priority_may_change(namespace: Namespace, field: str, before: object, after: object) -> None:
+    name = namespace.stored(merged(FULL, {"spec": {field: before}}))
+    assert namespace.patch(name, {"spec": {field: after}}).wanted()["spec"].get(field) == after
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]},
+        {"env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}], "image": "b"},
+        {"env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}], "ports": [80, 82]},
+        {"env": [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}], "ready": ["true"]},
+    ],
+)
+def test_nothing_inside_a_service_can_change(namespace: Namespace, change: dict[str, Any]) -> None:
+    """Not even the order of its env, in which one variable may refer to another."""
+    env = [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]
+    service = {"name": "a", "image": "a", "ports": [80, 81], "env": env}
+    name = namespace.stored(merged(GOOD, {"spec": {"cancel": "Immediate", "services": [service]}}))
+    answer = namespace.patch(name, {"spec": {"services": [service | change]}})
+    assert answer.status == 422, answer
+    assert "services cannot change" in answer.message
+    namespace.patch(name, {"spec": {"services": [service]}}).wanted()
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,15 @@ class CiJobBuilder:
         """No Docker daemon."""
         return self.with_spec(docker={"enabled": False})
 
+    def with_git(self, **git: object) -> CiJobBuilder:
+        """A repository to check out."""
+        return self.with_spec(source={"git": {"url": "https://git.example.com/app.git", **git}})
+
+    def with_service(self, name: str = "db", **fields: object) -> CiJobBuilder:
+        """One more service."""
+        service = {"name": name, "image": "postgres:18", "ports": [5432], **fields}
+        return self.with_spec(services=[*self.body["spec"].get("services", []), service])
+
     def with_retry(self, limit: int = 0, **more: object) -> CiJobBuilder:
         """So many retries after failures of its own."""
         return self.with_spec(retry={"limit": limit, **more})
@@ -216,11 +225,11 @@ class PodBuilder:
 
     def waiting(self, reason: str, message: str = "") -> PodBuilder:
         """The job container waits."""
-        return self._started_once()._container("containerStatuses", "job", _waiting(reason, message))
+        return self._started_once()._container("containerStatuses", "job", waits(reason, message))
 
     def dind_waiting(self, reason: str, message: str = "") -> PodBuilder:
         """The sidecar waits."""
-        return self._started_once()._container("initContainerStatuses", "dind", _waiting(reason, message))
+        return self._started_once()._container("initContainerStatuses", "dind", waits(reason, message))
 
     def dind_running(self, since: float = 2) -> PodBuilder:
         """The sidecar runs."""
@@ -256,6 +265,20 @@ class PodBuilder:
         }
         return self._started_once()._container("initContainerStatuses", "dind", state)
 
+    def init(self, name: str, state: Mapping[str, Any]) -> PodBuilder:
+        """Another init container: a service or the checkout."""
+        return self._started_once()._container("initContainerStatuses", name, state)
+
+    def git_ended(self, exit_code: int, said: str = "", *, reason: str = "Error", finished: float = 20) -> PodBuilder:
+        """The checkout has ended."""
+        return self.init("git", {"state": {"terminated": _ended(exit_code, reason, said, finished)}})
+
+    def restarted(self, name: str, exit_code: int = 1, *, reason: str = "Error", times: int = 1) -> PodBuilder:
+        """A service died and runs again."""
+        last = _ended(exit_code, reason, "", 30)
+        state = {"state": {"running": {"startedAt": stamp(31)}}, "lastState": {"terminated": last}}
+        return self.init(name, {**state, "restartCount": times})
+
     def ended(self, phase: str, reason: str = "", message: str = "") -> PodBuilder:
         """The kubelet has ended all containers and said so."""
         return self.with_status(phase=phase, reason=reason or None, message=message or None)
@@ -290,10 +313,13 @@ class PodBuilder:
         return self if "startTime" in self.body["status"] else self.started()
 
     def _container(self, group: str, name: str, status: Mapping[str, Any]) -> PodBuilder:
-        return self.with_status(**{group: [{"name": name, "restartCount": 0, **status}]})
+        others = [other for other in self.body["status"].get(group) or [] if other["name"] != name]
+        own = {"name": name, "restartCount": 0, **status}
+        return self.with_status(**{group: [own, *others] if name == "dind" else [*others, own]})
 
 
-def _waiting(reason: str, message: str) -> Body:
+def waits(reason: str, message: str = "") -> Body:
+    """The state of a container that waits."""
     return {"state": {"waiting": {"reason": reason, **({"message": message} if message else {})}}}
 
 

@@ -28,6 +28,8 @@ class FakeCluster(Cluster):
         self.jobs: dict[Key, Body] = {}
         self.pods: dict[Key, Body] = {}
         self.events: list[Body] = []
+        #: By container.
+        self.logs: dict[str, str] = {}
         #: What was asked of it: the verb and the kind.
         self.requests: list[str] = []
         #: What watches would tell: type, kind, object.
@@ -116,6 +118,14 @@ class FakeCluster(Cluster):
     async def get_pod(self, namespace: str, name: str) -> Body:
         """One Pod."""
         return self._got("GET pod", self.pods, (namespace, name))
+
+    async def read_log(self, namespace: str, name: str, container: str, *, previous: bool) -> str:
+        """What a container said, of its run before where that is asked for."""
+        lost = self._ask("GET pod/log")
+        _found(self.pods, (namespace, name))
+        if lost is not None:
+            raise lost
+        return self.logs.get(f"{container} before" if previous else container, "")
 
     async def create_pod(self, manifest: Body) -> Body:
         """Store a Pod."""

@@ -74,7 +74,7 @@ def test_a_failure_that_is_retried_records_the_next_attempt_before_anything_is_c
         2,
         Retries(user=1),
     )
-    assert "Entry 1 of spec.script exited with 7." in str(status.message)
+    assert "Entry 1 of 1 in spec.script exited with 7: `make test`." in str(status.message)
     assert "Attempt 2 starts at 2026-01-31T12:01:10Z" in str(status.message)
     assert (status.pod_name, status.pod_uid, status.node_name, status.exit_code, status.start_time) == (None,) * 5
     assert status.completion_time is None

@@ -362,3 +362,20 @@ async def test_before_each_write_but_those_of_the_lease_it_is_asked_whether_it_m
                 await write
 
     assert len(server.asked) == 4, "none of the refused was sent"
+
+
+@pytest.mark.parametrize(("previous", "word"), [(False, "false"), (True, "true")])
+async def test_the_end_of_a_log_is_bounded_and_any_bytes(word: str, *, previous: bool) -> None:
+    server = Server(web.Response(body=b"one\ntwo \xff\n", content_type="text/plain"))
+    async with talking_to(server) as cluster:
+        text = await cluster.read_log("ns", "p", "db", previous=previous)
+
+    assert text == "one\ntwo \ufffd\n"
+    query = f"container=db&tailLines=10&limitBytes=2048&previous={word}"
+    assert server.asked == [f"GET /api/v1/namespaces/ns/pods/p/log?{query}"]
+
+
+async def test_a_log_that_cannot_be_had_is_an_error_of_ours() -> None:
+    async with talking_to(Server(refusal(400, "BadRequest", 'container "db" is waiting to start'))) as cluster:
+        with pytest.raises(ApiError, match="waiting to start"):
+            await cluster.read_log("ns", "p", "db", previous=False)

@@ -52,7 +52,7 @@ def test_another_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_the_chart_copy_is_the_crd_between_two_template_conditions() -> None:
-    plain, templated = (path.read_text() for path in generated(ROOT))
+    plain, templated, _ = (path.read_text() for path in generated(ROOT))
     lines = templated.splitlines(keepends=True)
     assert lines[0] == "{{- if .Values.crds.enabled }}\n"
     assert lines[-1] == "{{- end }}\n"

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -17,14 +18,17 @@ from hypothesis import strategies as st
 
 from cijob import launcher, names, scripts
 from cijob.errors import InvalidSpec
-from cijob.manifests import Manifest, build_pod, timeout_seconds
+from cijob.manifests import build_pod, timeout_seconds
 from cijob.quantities import parse_quantity
 from cijob.settings import Settings
 from cijob.validation import validate_spec
 from tests.unit.builders import JOB_NAME, JOB_UID, POD_NAME, CiJobBuilder, a_cijob
 
+if TYPE_CHECKING:
+    from cijob.containers import Manifest
+
 GOLDEN = Path(__file__).parent / "golden"
-LAUNCHERS = (*launcher.DIND, *launcher.JOB)
+LAUNCHERS = (*launcher.DIND, *launcher.JOB, *launcher.GIT, *launcher.SERVICES)
 
 ALL_FIELDS = a_cijob().with_spec(  # noqa: S604  the field shell of the spec, no process
     image="registry.corp/team/build:1.2@sha256:" + "a" * 64,
@@ -43,6 +47,34 @@ ALL_FIELDS = a_cijob().with_spec(  # noqa: S604  the field shell of the spec, no
     ],
     envFrom=[{"prefix": "S_", "secretRef": {"name": "all"}}, {"configMapRef": {"name": "more", "optional": True}}],
     workingDir="/src",
+    source={
+        "git": {
+            "url": "https://git.corp/team/app.git",
+            "ref": "v1.2",
+            "depth": 0,
+            "submodules": "Recursive",
+            "credentialsSecretRef": {"name": "git"},
+        }
+    },
+    services=[
+        {
+            "name": "db",
+            "image": "postgres:18",
+            "imagePullPolicy": "Always",
+            "args": ["-c", "max_connections=20"],
+            "variables": {"POSTGRES_DB": "costs $5"},
+            "env": [{"name": "POSTGRES_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}],
+            "ports": [5432],
+            "ready": ["pg_isready", "--quiet"],
+            "startTimeout": "1m30s",
+            "resources": {"limits": {"memory": "512Mi"}},
+        },
+        {"name": "cache", "image": "redis:8", "command": ["redis-server"], "ports": [6379]},
+    ],
+    imagePullSecrets=[{"name": "registry"}, {"name": "other"}],
+    platform="linux/arm64",
+    priority=10,
+    suspend=False,
     resources={"requests": {"cpu": "500m"}, "limits": {"cpu": 2, "memory": "64Mi"}},
     docker={
         "endpoint": "TCP",
@@ -59,6 +91,19 @@ CASES: dict[str, tuple[CiJobBuilder, Settings]] = {
     "unix": (a_cijob().with_spec(docker={"endpoint": "Unix"}), Settings()),
     "command": (a_cijob().with_command("/build", "--all").with_spec(args=["$(CI)"]), Settings()),
     "docker-disabled": (a_cijob().without_docker(), Settings()),
+    "command-services": (
+        a_cijob()
+        .with_command("/test")
+        .with_spec(
+            source={"git": {"url": "git@git.corp:team/app.git"}},
+            services=[
+                {"name": "db", "image": "postgres:18", "ready": ["pg_isready"], "startTimeout": "90s"},
+                {"name": "cache", "image": "redis:8", "ports": [6379]},
+            ],
+            imagePullSecrets=[{"name": "registry"}],
+        ),
+        Settings(git_image="alpine/git:2", git_image_pull_policy="Never"),
+    ),
     "command-docker-disabled": (a_cijob().with_command("/build").without_docker(), Settings()),
     "all-fields": (
         ALL_FIELDS,
@@ -200,7 +245,43 @@ def test_the_job_cannot_reach_what_is_not_its_own(case: str) -> None:
 
     assert job["securityContext"]["privileged"] is False
     assert built(case)["spec"]["automountServiceAccountToken"] is False
-    assert {mount["name"] for mount in job["volumeMounts"]} - read_only == {"workspace", "run"}
+    assert {mount["name"] for mount in job["volumeMounts"]} - read_only <= {"workspace", "run", "docker-config"}
+
+
+@every_case
+def test_only_the_daemon_is_privileged(case: str) -> None:
+    pod = built(case)["spec"]
+    every = [*pod.get("initContainers", []), *pod["containers"]]
+
+    assert {each["name"] for each in every if each["securityContext"]["privileged"]} <= {"dind"}
+
+
+def test_credentials_of_the_repository_reach_its_checkout_only() -> None:
+    pod = built("all-fields")
+    asking = [
+        each["name"]
+        for each in [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]
+        if '"name": "git", "key"' in json.dumps(each) or '"secretRef": {"name": "git"}' in json.dumps(each)
+    ]
+
+    assert asking == ["git"]
+    assert not any(volume.get("secret", {}).get("secretName") == "git" for volume in pod["spec"]["volumes"])
+
+
+def test_every_service_is_a_sidecar_under_its_name_and_the_checkout_comes_last() -> None:
+    pod = built("all-fields")["spec"]
+
+    assert [each["name"] for each in pod["initContainers"]] == ["dind", "db", "cache", "git"]
+    assert [each.get("restartPolicy") for each in pod["initContainers"]] == ["Always", "Always", "Always", None]
+    assert pod["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": ["docker", "db", "cache"]}]
+
+
+def test_only_without_a_launcher_do_services_hold_the_job_back() -> None:
+    gated = [each["name"] for each in built("command-services")["spec"]["initContainers"] if "startupProbe" in each]
+    free = [each["name"] for each in built("all-fields")["spec"]["initContainers"] if "startupProbe" in each]
+
+    assert (gated, free) == (["dind", "db", "cache"], [])
+    assert env(built("all-fields"))["CIJOB_SERVICES"] == "db:90:5432:1 cache:60:6379:0"
 
 
 @every_case

@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from cijob import limits as say
 from cijob.errors import InvalidSpec
-from cijob.models import Cancel, CiJob, CiJobSpec, Endpoint, Phase, Shell
+from cijob.models import Cancel, CiJob, CiJobSpec, Phase, Platform, Shell
 from cijob.parsing import parse, parse_head
+from cijob.parts import Endpoint
 from cijob.validation import validate_name, validate_spec
 from tests.bad_manifests import BAD, GOOD, NO_SCRIPT, Bad, merged
+from tests.bad_manifests.sources import GOOD_REFS, GOOD_URLS, git
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 METADATA = {
@@ -64,6 +66,8 @@ def test_a_minimal_job_has_the_documented_defaults() -> None:
     assert (spec.docker.enabled, spec.docker.endpoint, spec.docker.start_timeout) == (True, Endpoint.TCP, "60s")
     assert (spec.retry.limit, spec.retry.when, spec.retry.infra_limit) == (0, None, 3)
     assert (spec.timeout, spec.ttl_seconds_after_finished, spec.cancel) == (None, None, None)
+    assert (spec.source, spec.services, spec.image_pull_secrets) == (None, None, None)
+    assert (spec.platform, spec.suspend, spec.priority) == (None, False, 0)
 
 
 def test_metadata_and_status_are_read() -> None:
@@ -146,6 +150,27 @@ def test_the_good_manifests_have_no_problems() -> None:
 @pytest.mark.parametrize("path", ["/a", "/workspace", "/builds/group/project", "/varnish", "/home/ci", "/a..b/.c"])
 def test_folders_of_ones_own_are_fine(path: str) -> None:
     assert problems(a_body(a_spec(workingDir=path))) == []
+
+
+@pytest.mark.parametrize("source", [*map(git, GOOD_URLS), *(git(ref=ref) for ref in GOOD_REFS)], ids=str)
+def test_repositories_and_refs_of_all_kinds_are_fine(source: dict[str, Any]) -> None:
+    assert problems(a_body(a_spec(**source))) == []
+
+
+def test_a_source_and_services_have_the_documented_defaults() -> None:
+    services = [{"name": "db", "image": "postgres:18"}]
+    spec = parse(a_body(a_spec(**git(), services=services, platform="linux/arm64", priority=-5))).spec
+    assert spec.source is not None
+    assert spec.services is not None
+    assert (spec.source.git.ref, spec.source.git.depth, spec.source.git.submodules) == (None, 1, None)
+    assert (spec.services[0].ports, spec.services[0].ready, spec.services[0].start_timeout) == (None, None, "60s")
+    assert (spec.platform, spec.priority) == (Platform.ARM64, -5)
+
+
+def test_a_service_may_listen_on_2375_where_docker_does_not() -> None:
+    services = [{"name": "other", "image": "docker:dind", "ports": [2375]}]
+    for docker in ({"enabled": False}, {"endpoint": "Unix"}):
+        assert problems(a_body(a_spec(services=services, docker=docker))) == []
 
 
 @pytest.mark.parametrize("bad", [bad for bad in BAD if bad.operator is not None], ids=lambda bad: bad.what)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cijob.observation import ContainerState, DaemonReport, JobReport, Terminated, observe_pod
+from cijob.observation import ContainerState, Terminated, observe_pod
+from cijob.reports import DaemonReport, JobReport
 from tests.unit.builders import JOB_NAME, JOB_UID, NAMESPACE, POD_NAME, POD_UID, Body, a_pod, at
 
 #: `kubectl get pod -o json` of a Pod whose job failed while its sidecar still ran (kubelet 1.36), without its spec's details.
@@ -165,7 +166,20 @@ def test_other_containers_are_not_the_jobs() -> None:
 
     pod = a_pod().with_status(containerStatuses=[status], initContainerStatuses=[status]).pod
 
-    assert pod.job == pod.dind == ContainerState()
+    assert pod.job == pod.dind == pod.git == ContainerState()
+
+
+def test_the_checkout_and_the_services_are_seen() -> None:
+    pod = a_pod().dind_running().restarted("db", 137, reason="OOMKilled", times=2).git_ended(128, "fatal: x").pod
+
+    assert [name for name, _ in pod.services] == ["db"]
+    assert (pod.service("db").restart_count, pod.service("db").running_since) == (2, at(31))
+    assert pod.service("db").death == Terminated(
+        exit_code=137, reason="OOMKilled", started_at=at(3), finished_at=at(30)
+    )
+    assert pod.service("cache") == ContainerState()
+    assert pod.git.terminated is pod.failed_checkout is pod.end
+    assert a_pod().git_ended(0, reason="Completed").pod.end is None
 
 
 @pytest.mark.parametrize(
@@ -187,6 +201,9 @@ def test_a_report_is_read() -> None:
     assert JobReport.parse(json.dumps(GOOD) + "\n") == JobReport(
         exit_code=1, part="script", entry=3, signal="TERM", daemon="lost", peak_memory=None
     )
+    services = JobReport.parse(json.dumps(GOOD | {"part": "services", "service": "db", "innerPeakMemory": 3}))
+    assert services is not None
+    assert (services.part, services.service, services.trouble.peak_memory) == ("services", "db", 3)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +228,8 @@ def test_a_report_is_read() -> None:
         ),
         *(json.dumps(GOOD | {"exitCode": value}) for value in [*NO_NUMBERS, 1.0, None]),
         *(json.dumps(GOOD | {"entry": value}) for value in NO_NUMBERS[:4]),
-        *(json.dumps(GOOD | {"peakMemory": value}) for value in [*NO_NUMBERS, float("nan")]),
+        *(json.dumps(GOOD | {"peakMemory": value}) for value in [*NO_NUMBERS, float("nan"), -1, 1 << 63]),
+        *(json.dumps(GOOD | {"innerPeakMemory": value}) for value in [*NO_NUMBERS, -1]),
         *(
             json.dumps(GOOD | {"oomKilled": {"name": "a", "image": "b", "limit": value}})
             for value in [*NO_NUMBERS, -1, 1 << 63]

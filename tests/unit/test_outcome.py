@@ -539,18 +539,58 @@ def test_a_pod_that_nobody_saw_was_deleted() -> None:
     assert vanished(SCRIPT.with_cancel("Graceful").job.spec, None, HOUR).reason is Reason.CANCELLED
 
 
+ENTRIES = SCRIPT.with_spec(
+    beforeScript=["apt-get update\n", "\n\n  set -e\nmake deps\n\tmake \x1b[31mmore\n"],
+    script=["make", "echo " + "x" * 200, "\n \n"],
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "code", "says"),
+    [
+        ("script", 1, 7, "Entry 1 of 3 in spec.script exited with 7: `make`."),
+        ("script", 2, 1, f"Entry 2 of 3 in spec.script exited with 1: `echo {'x' * 74}…`."),
+        ("script", 3, 1, "Entry 3 of 3 in spec.script exited with 1."),
+        ("before", 1, 100, "Entry 1 of 2 in spec.beforeScript exited with 100: `apt-get update`."),
+        ("before", 2, 2, "Entry 2 of 2 in spec.beforeScript exited with 2: `set -e` (+2 lines)."),
+        ("script", 0, 1, "It exited with 1."),
+        ("script", 4, 1, "It exited with 1."),
+        ("script", -1, 1, "It exited with 1."),
+        ("a word that the job wrote", 1, 1, "It exited with 1."),
+        ("script", 1, 125, "exited with 125 (often docker itself, which could not run the container): `make`."),
+        ("script", 1, 126, "exited with 126 (a command was found but could not be executed): `make`."),
+        ("script", 1, 127, "exited with 127 (a command was not found): `make`."),
+        (
+            "script",
+            1,
+            137,
+            "exited with 137 (SIGKILL: something killed it, maybe the kernel because memory ran out): `make`.",
+        ),
+        ("script", 1, 139, "exited with 139 (SIGSEGV: the program crashed): `make`."),
+        ("script", 1, 143, "exited with 143 (SIGTERM: something told it to end): `make`."),
+        ("script", 1, 200, "exited with 200: `make`."),
+    ],
+)
+def test_a_failed_script_s_message_names_the_entry_and_what_its_code_means(
+    part: str, entry: int, code: int, says: str
+) -> None:
+    end = outcome(ENTRIES.job.spec, a_pod().terminated(code, report=report(code, part=part, entry=entry)).pod, HOUR)
+
+    assert end is not None
+    assert end.message.endswith(says)
+
+
+def test_a_failed_command_s_message_says_what_its_code_means() -> None:
+    end = final_verdict(COMMAND.job.spec, a_pod().terminated(126).ended("Failed").pod, HOUR)
+
+    assert end.message == (
+        "The job failed. spec.command exited with 126 (a command was found but could not be executed)."
+    )
+
+
 @pytest.mark.parametrize(
     ("pod", "parts"),
     [
-        (a_pod().terminated(7, report=report(7, entry=3)), ["Entry 3 of spec.script exited with 7."]),
-        (
-            a_pod().terminated(7, report=report(7, part="before", entry=2)),
-            ["Entry 2 of spec.beforeScript exited with 7"],
-        ),
-        (a_pod().terminated(1, report=report(1, entry=0)), ["It exited with 1."]),
-        (a_pod().terminated(137, report=report(137)), ["exited with 137 (killed by SIGKILL)."]),
-        (a_pod().terminated(127, report=report(127)), ["127 means that a command was not found"]),
-        (a_pod().terminated(125, report=report(125)), ["docker itself could not run the container"]),
         (
             a_pod().terminated(128, reason="StartError", report='exec: "/nope": no such file').ended("Failed"),
             ["could not be started", 'exec: "/nope": no such file'],
@@ -591,6 +631,43 @@ def test_a_phase_goes_with_its_reason(case: Case) -> None:
     )
 
 
+MIB = 1024 * 1024
+LIMITED = SCRIPT.with_spec(
+    resources={"limits": {"memory": "256M"}}, docker={"resources": {"limits": {"memory": "512Mi", "cpu": "2"}}}
+)
+JOB_OOM = a_pod().terminated(137, reason="OOMKilled")
+
+
+@pytest.mark.parametrize(
+    ("job", "pod", "says"),
+    [
+        (
+            LIMITED,
+            a_pod().terminated(137, reason="OOMKilled", report=report(137, peakMemory=244 * MIB, innerPeakMemory=MIB)),
+            "Memory: the job took up to 244Mi (limit 244Mi); Docker's containers took up to 1Mi (limit 512Mi).",
+        ),
+        (LIMITED, JOB_OOM.ended("Failed"), "Memory: the job (limit 244Mi); Docker's containers (limit 512Mi)."),
+        (LIMITED.without_docker(), JOB_OOM.ended("Failed"), "Memory: the job (limit 244Mi)."),
+        (SCRIPT, JOB_OOM.ended("Failed"), "or use less."),
+        (
+            LIMITED,
+            a_pod()
+            .terminated(1, report=report(1, daemon="lost", peakMemory=20 * MIB))
+            .dind_restarted(137, reason="OOMKilled"),
+            "Memory: the job took up to 20Mi (limit 244Mi); Docker's containers (limit 512Mi).",
+        ),
+    ],
+)
+def test_where_memory_was_the_cause_the_message_has_what_was_taken_beside_the_limits(
+    job: CiJobBuilder, pod: PodBuilder, says: str
+) -> None:
+    end = outcome(job.job.spec, pod.pod, HOUR)
+
+    assert end is not None
+    assert end.reason in {Reason.OOM_KILLED, Reason.DAEMON_OOM_KILLED}
+    assert end.message.endswith(says)
+
+
 _DB = {"name": "db", "image": "postgres:16", "limit": 64 * 1024 * 1024}
 
 
@@ -599,12 +676,25 @@ _DB = {"name": "db", "image": "postgres:16", "limit": 64 * 1024 * 1024}
     [
         ({}, ""),
         ({"oomKilled": None, "disk": None}, ""),
-        ({"oomKilled": _DB}, " The container db (postgres:16) was killed for memory, with a limit of 64Mi."),
-        ({"oomKilled": _DB | {"limit": None}}, " The container db (postgres:16) was killed for memory."),
         (
-            {"oomKilled": {"name": "", "image": "", "limit": 384 * 1024 * 1024}},
-            " A container or a step of a build was killed for memory, with a limit of 384Mi.",
+            {"oomKilled": _DB},
+            (
+                " The container db (postgres:16) was killed for memory, with a limit of 64Mi. "
+                "Memory: the job took up to 1.2Mi (no limit)."
+            ),
         ),
+        (
+            {"oomKilled": _DB | {"limit": None}, "peakMemory": None},
+            " The container db (postgres:16) was killed for memory.",
+        ),
+        (
+            {"oomKilled": {"name": "", "image": "", "limit": 384 * MIB}, "innerPeakMemory": 384 * MIB},
+            (
+                " A container or a step of a build was killed for memory, with a limit of 384Mi. "
+                "Memory: the job took up to 1.2Mi (no limit); Docker's containers took up to 384Mi (no limit)."
+            ),
+        ),
+        ({"innerPeakMemory": 384 * MIB}, ""),
         (
             {"disk": {"size": 1024**3, "free": 12 * 1024**2}},
             " Docker's disk is full: 12Mi of 1Gi are left (spec.docker.storage).",
@@ -615,7 +705,7 @@ def test_a_failed_script_s_message_tells_what_the_daemon_knows(trouble: dict[str
     pod = a_pod().terminated(1, report=report(1, **trouble)).pod
     told = outcome(SCRIPT.job.spec, pod, HOUR)
     assert told is not None
-    assert told.message.endswith("Entry 1 of spec.script exited with 1." + says)
+    assert told.message.endswith("Entry 1 of 1 in spec.script exited with 1: `make test`." + says)
 
 
 def test_without_a_launcher_the_daemon_s_own_report_tells() -> None:

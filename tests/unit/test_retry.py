@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cijob.models import CiJobStatus, Retries, Retry, RetryReason, RetryWhen
+from cijob.models import CiJobStatus, Retries
+from cijob.parts import Retry, RetryReason, RetryWhen
 from cijob.policies.retry import FIRST_WAIT, LONGEST_WAIT, not_before, retried, wait
 from cijob.reasons import INFRASTRUCTURE, Reason
 from cijob.verdict import verdict
@@ -27,7 +28,10 @@ TABLE = {
     Reason.DEADLINE_EXCEEDED: USER,
     Reason.DISK_LIMIT_EXCEEDED: USER,
     Reason.IMAGE_PULL_FAILED: USER,
+    Reason.SERVICE_IMAGE_PULL_FAILED: USER,
     Reason.START_ERROR: USER,
+    Reason.SOURCE_FAILED: USER,
+    Reason.SERVICE_NOT_READY: USER,
     Reason.IMAGE_INVALID: None,
     Reason.CONFIG_ERROR: None,
     Reason.INVALID_SPEC: None,

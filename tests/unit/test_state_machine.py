@@ -48,6 +48,7 @@ FAILURES = [
 WRITES = ["POST pod", "PATCH job/status", "PATCH pod", "DELETE pod", "DELETE job", "POST event"]
 
 
+LATE = report(125, part="services", entry=0, service="db")
 STEPS: dict[str, Callable[[PodBuilder, float], PodBuilder]] = {
     "start": lambda pod, _: pod,
     "daemon": lambda pod, now: pod.dind_running(now),
@@ -57,6 +58,8 @@ STEPS: dict[str, Callable[[PodBuilder, float], PodBuilder]] = {
     "succeed": lambda pod, now: pod.terminated(0, report=report(0), finished=now),
     "fail": lambda pod, now: pod.terminated(7, report=report(7), finished=now),
     "killed": lambda pod, now: pod.terminated(143, report=report(143, signal="TERM"), finished=now),
+    "checkout fails": lambda pod, now: pod if pod.pod.job.running_since else pod.git_ended(1, "fatal", finished=now),
+    "service is late": lambda pod, now: pod.terminated(125, report=LATE, finished=now),
 }
 ENDS = {
     "end": ("Failed", ""),
@@ -257,9 +260,11 @@ class Lives(RuleBasedStateMachine):
         infra=st.integers(0, 3),
         lost=st.sampled_from(["Wait", "Retry"]),
         docker=st.booleans(),
+        more=st.booleans(),
     )
-    def begin(self, limit: int, infra: int, lost: str, *, docker: bool) -> None:
+    def begin(self, limit: int, infra: int, lost: str, *, docker: bool, more: bool) -> None:
         job = a_cijob().with_retry(limit, infraLimit=infra)
+        job = job.with_git().with_service("db") if more else job
         self.limit, self.infra = limit, infra
         self.world = ModelWorld(job if docker else job.without_docker(), ON_NODE_LOST=lost)
         self.api = self.world.api
@@ -318,7 +323,7 @@ class Lives(RuleBasedStateMachine):
     def an_old_event_arrives_again(self, data: st.DataObject) -> None:
         self.world.deliver(*data.draw(st.sampled_from(self.world.past[-8:])))
 
-    @rule(request=st.sampled_from(WRITES), error=st.sampled_from([None, *FAILURES]))
+    @rule(request=st.sampled_from([*WRITES, "GET pod/log"]), error=st.sampled_from([None, *FAILURES]))
     def the_next_request_fails_or_loses_its_answer(self, request: str, error: ApiError | None) -> None:
         if error is None:
             self.api.lose_answer(request)
@@ -362,7 +367,7 @@ class Lives(RuleBasedStateMachine):
             succeeded = pod.pod.job.terminated is not None and pod.pod.job.terminated.exit_code == 0
             pod = pod.disrupted("EvictionByEvictionAPI") if step == "evicted" else pod
             pod = pod.ended("Succeeded" if step == "end" and succeeded else phase, reason)
-        elif pod.pod.job.terminated is None:
+        elif pod.pod.end is None:
             pod = STEPS[step](pod if pod.pod.start_time else pod.started(now), now)
         self.api.store_pod(pod)
 
@@ -474,10 +479,10 @@ class Lives(RuleBasedStateMachine):
             self.api._remove("pod", key)
         elif pod.terminal:
             return
-        elif pod.stop and pod.job.terminated is None:
+        elif pod.stop and pod.end is None:
             self.change(key, "killed")
             self.change(key, "deadline")
-        elif pod.job.terminated is None:
+        elif pod.end is None:
             self.change(key, "succeed")
         else:
             self.change(key, "end")

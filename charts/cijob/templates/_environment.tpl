@@ -4,6 +4,10 @@
   value: {{ include "cijob.image" (dict "image" .Values.dind.image "tag" "29-dind") | quote }}
 - name: CIJOB_OPERATOR_DIND_IMAGE_PULL_POLICY
   value: {{ .Values.dind.image.pullPolicy | quote }}
+- name: CIJOB_OPERATOR_GIT_IMAGE
+  value: {{ if .Values.git.image.repository }}{{ include "cijob.image" (dict "image" .Values.git.image "tag" "latest") | quote }}{{ else }}""{{ end }}
+- name: CIJOB_OPERATOR_GIT_IMAGE_PULL_POLICY
+  value: {{ .Values.git.image.pullPolicy | quote }}
 - name: CIJOB_OPERATOR_REGISTRY_MIRRORS
   value: {{ join "," .Values.dind.registryMirrors | quote }}
 - name: CIJOB_OPERATOR_INSECURE_REGISTRIES
@@ -16,6 +20,8 @@
   value: {{ include "cijob.requests" .Values.defaults.job.requests | quote }}
 - name: CIJOB_OPERATOR_DIND_REQUESTS
   value: {{ include "cijob.requests" .Values.defaults.dind.requests | quote }}
+- name: CIJOB_OPERATOR_SERVICE_REQUESTS
+  value: {{ include "cijob.requests" .Values.defaults.service.requests | quote }}
 - name: CIJOB_OPERATOR_DEFAULT_TIMEOUT_SECONDS
   value: {{ int .Values.defaults.timeoutSeconds | quote }}
 - name: CIJOB_OPERATOR_DEFAULT_TTL_SECONDS

@@ -77,6 +77,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, create, patch, delete]
+# The last lines of a service that was not ready, for the verdict.
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
 # One Event at the verdict.
 - apiGroups: [""]
   resources: [events]

@@ -14,7 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m cijob.crdgen", description=__doc__)
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the checkout (default: the current folder)")
     action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--write", action="store_true", help="write crds/ and the chart's copy")
+    action.add_argument("--write", action="store_true", help="write crds/, the chart's copy and docs/reference.md")
     action.add_argument("--check", action="store_true", help="only say whether they are stale")
     args = parser.parse_args()
     root: Path = args.root

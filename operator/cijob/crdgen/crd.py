@@ -24,6 +24,10 @@ _EXTRAS: dict[str, Schema] = {
     "spec.retry.when.reasons": {"x-kubernetes-list-type": "set"},
     "spec.retry.when.exitCodes": {"x-kubernetes-list-type": "set"},
     "spec.env": _keyed("name"),
+    "spec.services": _keyed("name"),
+    "spec.services[].env": _keyed("name"),
+    "spec.services[].ports": {"x-kubernetes-list-type": "set"},
+    "spec.imagePullSecrets": _keyed("name"),
 }
 
 _COLUMNS = (
@@ -62,6 +66,18 @@ def cijob_crd() -> dict[str, Any]:
     }
 
 
+def documented() -> dict[str, Schema]:
+    """The schemas of spec and status with the operator's defaults, which the API server does not fill in."""
+    return _parts(("default",))
+
+
+def _parts(also: tuple[str, ...] = ()) -> dict[str, Schema]:
+    return {
+        "spec": structural(CiJobSpec, "spec", RULES, _EXTRAS, also),
+        "status": structural(CiJobStatus, "status", RULES, _EXTRAS, also),
+    }
+
+
 def _version() -> dict[str, Any]:
     return {
         "name": VERSION,
@@ -90,8 +106,7 @@ def _schema() -> Schema:
             "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}"},
             "kind": {"type": "string", "description": KIND},
             "metadata": {"type": "object"},
-            "spec": structural(CiJobSpec, "spec", RULES, _EXTRAS),
-            "status": structural(CiJobStatus, "status", RULES, _EXTRAS),
+            **_parts(),
         },
         "x-kubernetes-validations": [rule.as_dict() for rule in RULES[""]],
     }

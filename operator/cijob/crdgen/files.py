@@ -1,4 +1,4 @@
-"""The generated files: the CRD for kubectl and its copy in the chart."""
+"""The generated files: the CRD for kubectl, its copy in the chart, and the page about it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from cijob.crdgen.crd import cijob_crd
+from cijob.crdgen.reference import reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,7 @@ def generated(root: Path) -> dict[Path, str]:
     return {
         root / "crds" / "cijobs.cijob.dev.yaml": _HEADER + text,
         root / "charts" / "cijob" / "templates" / "crds.yaml": _templated(text),
+        root / "docs" / "reference.md": reference(),
     }
 
 

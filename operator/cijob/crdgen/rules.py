@@ -12,7 +12,7 @@ from cijob import limits as say
 from cijob.models import CiJobSpec
 from cijob.quantities import DURATION, QUANTITY
 
-MUTABLE = frozenset({"cancel", "ttlSecondsAfterFinished"})
+MUTABLE = frozenset({"cancel", "priority", "suspend", "ttlSecondsAfterFinished"})
 """Fields of the spec that may change after the creation."""
 
 
@@ -37,11 +37,20 @@ def matches(pattern: str, subject: str = "self") -> str:
     return f"{subject}.matches('^({escaped})$')"
 
 
+#: Lists with keys are equal in any order, but here the order matters: $(NAME) sees only what stands before it, and the
+#: first Secret is special. By field, what shows the order.
+_ORDERED = {
+    "env": "e, e.name",
+    "services": "s, [s.name] + (has(s.env) ? s.env.map(e, e.name) : [])",
+    "imagePullSecrets": "s, s.name",
+}
+
+
 def _immutable(field: str) -> Rule:
     same = f"self.{field} == oldSelf.{field}"
-    if field == "env":
-        # Lists with keys are equal in any order, but the order matters: $(NAME) sees only what stands before it.
-        same = f"({same} && self.env.map(e, e.name) == oldSelf.env.map(e, e.name))"
+    if field in _ORDERED:
+        order = _ORDERED[field]
+        same = f"({same} && self.{field}.map({order}) == oldSelf.{field}.map({order}))"
     return Rule(
         f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})",
         f"{field} cannot change: a CiJob is one run; create another one, with generateName for a name of its own",
@@ -94,13 +103,23 @@ def _resources(path: str) -> dict[str, tuple[Rule, ...]]:
     }
 
 
+_BOTH = Rule(
+    "!has(self.variables) || !has(self.env) || self.env.all(e, !(e.name in self.variables))", say.SAY_BOTH, "env"
+)
+
 _SPEC = (
     Rule("has(self.script) != has(self.command)", say.SAY_ONE_OF),
     Rule("!has(self.args) || has(self.command)", say.SAY_ARGS, "args"),
     *(_script_only(field) for field in ("beforeScript", "afterScript", "shell")),
     Rule(f"{_SCRIPT_SIZE} <= {say.SCRIPT_BYTES}", say.SAY_SCRIPT_BYTES, "script"),
-    Rule("!has(self.variables) || !has(self.env) || self.env.all(e, !(e.name in self.variables))", say.SAY_BOTH, "env"),
+    _BOTH,
     Rule(f"{_ENV_SIZE} <= {say.ENV_BYTES}", say.SAY_ENV_BYTES),
+    Rule(
+        f"!has(self.services) || self.services.all(s, !has(s.ports) || !({say.DOCKER_PORT} in s.ports)) || (has(self.docker) && "
+        "(has(self.docker.enabled) && !self.docker.enabled || has(self.docker.endpoint) && self.docker.endpoint == 'Unix'))",
+        say.SAY_DOCKER_PORT,
+        "services",
+    ),
     *(_immutable(field.alias or name) for name, field in CiJobSpec.model_fields.items() if field.alias not in MUTABLE),
     Rule(
         "!has(oldSelf.cancel) || (has(self.cancel) && (self.cancel == oldSelf.cancel || self.cancel == 'Immediate'))",
@@ -109,32 +128,41 @@ _SPEC = (
     ),
 )
 
-_ENV = {
-    "spec.variables": (
-        Rule(f"self.all(k, {matches(say.VARIABLE, 'k')})", say.SAY_VARIABLE),
-        Rule(f"self.all(k, !k.startsWith('{say.RESERVED_PREFIX}'))", say.SAY_RESERVED),
-    ),
-    "spec.variables{}": _NUL,
-    "spec.env[]": (Rule("!has(self.value) || !has(self.valueFrom)", say.SAY_VALUE),),
-    "spec.env[].name": (
-        Rule(matches(say.VARIABLE), say.SAY_VARIABLE),
-        Rule(f"!self.startsWith('{say.RESERVED_PREFIX}')", say.SAY_RESERVED),
-    ),
-    "spec.env[].value": _NUL,
-    "spec.env[].valueFrom": (
-        Rule(
-            "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef), has(self.resourceFieldRef)]"
-            ".exists_one(given, given)",
-            say.SAY_VALUE_FROM,
+
+def _env(path: str) -> dict[str, tuple[Rule, ...]]:
+    """The rules of `variables` and `env` below a path."""
+    return {
+        f"{path}.variables": (
+            Rule(f"self.all(k, {matches(say.VARIABLE, 'k')})", say.SAY_VARIABLE),
+            Rule(f"self.all(k, !k.startsWith('{say.RESERVED_PREFIX}'))", say.SAY_RESERVED),
         ),
-    ),
-    "spec.env[].valueFrom.secretKeyRef.name": _OBJECT_NAME,
-    "spec.env[].valueFrom.secretKeyRef.key": _DATA_KEY,
-    "spec.env[].valueFrom.configMapKeyRef.name": _OBJECT_NAME,
-    "spec.env[].valueFrom.configMapKeyRef.key": _DATA_KEY,
-    "spec.env[].valueFrom.fieldRef.fieldPath": (Rule(matches(say.FIELD_PATH), say.SAY_FIELD_PATH),),
-    "spec.env[].valueFrom.resourceFieldRef.resource": (Rule(matches(say.RESOURCE_FIELD), say.SAY_RESOURCE_FIELD),),
-    "spec.env[].valueFrom.resourceFieldRef.divisor": _QUANTITY,
+        f"{path}.variables{{}}": _NUL,
+        f"{path}.env[]": (Rule("!has(self.value) || !has(self.valueFrom)", say.SAY_VALUE),),
+        f"{path}.env[].name": (
+            Rule(matches(say.VARIABLE), say.SAY_VARIABLE),
+            Rule(f"!self.startsWith('{say.RESERVED_PREFIX}')", say.SAY_RESERVED),
+        ),
+        f"{path}.env[].value": _NUL,
+        f"{path}.env[].valueFrom": (
+            Rule(
+                "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef), has(self.resourceFieldRef)]"
+                ".exists_one(given, given)",
+                say.SAY_VALUE_FROM,
+            ),
+        ),
+        f"{path}.env[].valueFrom.secretKeyRef.name": _OBJECT_NAME,
+        f"{path}.env[].valueFrom.secretKeyRef.key": _DATA_KEY,
+        f"{path}.env[].valueFrom.configMapKeyRef.name": _OBJECT_NAME,
+        f"{path}.env[].valueFrom.configMapKeyRef.key": _DATA_KEY,
+        f"{path}.env[].valueFrom.fieldRef.fieldPath": (Rule(matches(say.FIELD_PATH), say.SAY_FIELD_PATH),),
+        f"{path}.env[].valueFrom.resourceFieldRef.resource": (
+            Rule(matches(say.RESOURCE_FIELD), say.SAY_RESOURCE_FIELD),
+        ),
+        f"{path}.env[].valueFrom.resourceFieldRef.divisor": _QUANTITY,
+    }
+
+
+_ENV_FROM = {
     "spec.envFrom[]": (Rule("has(self.secretRef) != has(self.configMapRef)", say.SAY_ENV_FROM),),
     "spec.envFrom[].prefix": (
         Rule(f"self == '' || {matches(say.VARIABLE)}", say.SAY_VARIABLE),
@@ -144,6 +172,35 @@ _ENV = {
     "spec.envFrom[].configMapRef.name": _OBJECT_NAME,
 }
 
+_SERVICES = {
+    "spec.services": (
+        Rule(
+            "self.all(a, !has(a.ports) || a.ports.all(p, self.exists_one(b, has(b.ports) && p in b.ports)))",
+            say.SAY_ONE_PORT,
+        ),
+    ),
+    "spec.services[]": (_BOTH,),
+    "spec.services[].name": (
+        Rule(matches(say.JOB_NAME), say.SAY_SERVICE_NAME),
+        Rule(f"!(self in {list(say.RESERVED_SERVICES)})", say.SAY_SERVICE_RESERVED),
+    ),
+    "spec.services[].image": (Rule(matches(say.IMAGE), say.SAY_IMAGE),),
+    **{f"spec.services[].{field}[]": _NUL for field in ("command", "args", "ready")},
+    **{f"spec.services[].{field}": (Rule("self[0] != ''", say.SAY_COMMAND),) for field in ("command", "ready")},
+    **_env("spec.services[]"),
+    "spec.services[].startTimeout": _duration(
+        say.MIN_SERVICE_TIMEOUT, say.MAX_SERVICE_TIMEOUT, say.SAY_SERVICE_TIMEOUT
+    ),
+    **_resources("spec.services[].resources"),
+}
+
+_GIT = {
+    "spec.source.git": (Rule("!has(self.credentialsSecretRef) || !self.url.startsWith('http://')", say.SAY_GIT_PLAIN),),
+    "spec.source.git.url": (Rule(matches(say.GIT_URL), say.SAY_GIT_URL),),
+    "spec.source.git.ref": (Rule(matches(say.GIT_REF), say.SAY_GIT_REF),),
+    "spec.source.git.credentialsSecretRef.name": _OBJECT_NAME,
+}
+
 RULES: dict[str, tuple[Rule, ...]] = {
     "": (Rule(matches(say.JOB_NAME, "self.metadata.name"), say.SAY_NAME),),
     "spec": _SPEC,
@@ -151,7 +208,11 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "spec.image": (Rule(matches(say.IMAGE), say.SAY_IMAGE),),
     **{f"spec.{field}[]": _NUL for field in ("script", "beforeScript", "afterScript", "command", "args")},
     "spec.command": (Rule("self[0] != ''", say.SAY_COMMAND),),
-    **_ENV,
+    **_env("spec"),
+    **_ENV_FROM,
+    **_GIT,
+    **_SERVICES,
+    "spec.imagePullSecrets[].name": _OBJECT_NAME,
     "spec.workingDir": (
         Rule(matches(say.WORKING_DIR), say.SAY_WORKING_DIR),
         Rule(f"!{matches(say.DOTTED_DIR)}", say.SAY_DOTTED_DIR),

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 Schema = dict[str, Any]
 
-_KEPT = ("type", "format", "enum", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
-_BOUNDS = ("minimum", "maximum")
+_KEPT = (
+    *("type", "format", "enum", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+    *("minimum", "maximum"),
+)
 
 
 def structural(
@@ -23,25 +25,33 @@ def structural(
     root: str,
     rules: Mapping[str, tuple[Rule, ...]],
     extras: Mapping[str, Schema],
+    also: tuple[str, ...] = (),
 ) -> Schema:
     """The schema of a model, references resolved, with rules and other entries (`extras`) put in by path.
+
+    `also` names entries of the model's JSON schema to keep beside the usual ones.
 
     Raises:
         ValueError: the model holds something that a structural schema cannot say.
     """
     source = model.model_json_schema(by_alias=True)
-    return _Walk(source.get("$defs", {}), rules, extras).node(source, root)
+    return _Walk(source.get("$defs", {}), rules, extras, (*_KEPT, *also)).node(source, root)
 
 
 class _Walk:
     """One walk through a JSON schema; keeps what stays the same on the way down."""
 
     def __init__(
-        self, definitions: Schema, rules: Mapping[str, tuple[Rule, ...]], extras: Mapping[str, Schema]
+        self,
+        definitions: Schema,
+        rules: Mapping[str, tuple[Rule, ...]],
+        extras: Mapping[str, Schema],
+        kept: tuple[str, ...],
     ) -> None:
         self._definitions = definitions
         self._rules = rules
         self._extras = extras
+        self._kept = kept
 
     def node(self, source: Schema, path: str) -> Schema:
         """The structural form of one node."""
@@ -52,7 +62,7 @@ class _Walk:
         if "x-kubernetes-int-or-string" in source:
             out |= {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
             source = {key: value for key, value in source.items() if key not in ("type", "minLength")}
-        out |= {key: source[key] for key in (*_KEPT, *_BOUNDS) if key in source}
+        out |= {key: source[key] for key in self._kept if key in source}
         out |= self._inside(source, path)
         out |= self._extras.get(path, {})
         if path in self._rules:

@@ -9,6 +9,9 @@ from typing import Final
 #: The files of each container, the one that it starts first.
 DIND: Final = ("dind.sh", "cgroup.sh", "network.sh", "runc.sh", "diagnosis.sh")
 JOB: Final = ("job.sh", "prelude.sh")
+GIT: Final = ("git.sh",)
+#: For the waiting in `job.sh`, and for the services' own checks.
+SERVICES: Final = ("services.sh", "ready.sh")
 
 
 @cache

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shellcheck disable=SC2154 # dind.sh sets root, socket, data and inner
+# shellcheck disable=SC2154 # dind.sh sets root, socket, data, inner and innerpeak
 # Sourced by dind.sh: what only the daemon's side knows about a job that failed.
 
 answer_questions() { # the job sees our volume read-only, but may write into a pipe: each line is a question, named by itself
@@ -8,7 +8,7 @@ answer_questions() { # the job sees our volume read-only, but may write into a p
     exec 9<>"$ask" # open for writing too: no end of file when the job closes its side
     while read -r question <&9; do
         case $question in '' | *[!A-Za-z0-9-]*) continue ;; esac
-        { echo "$question" && diagnose; } >"$root/daemon/answer.new" && mv "$root/daemon/answer.new" "$root/daemon/answer"
+        { echo "$question" && echo "$(diagnose),\"innerPeakMemory\":$(number "$innerpeak")"; } >"$root/daemon/answer.new" && mv "$root/daemon/answer.new" "$root/daemon/answer"
     done
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# PID 1 of the job container: waits for the Docker daemon, runs the script, then the after script, and reports what
-# happened in the termination message. POSIX sh: dash, bash and BusyBox ash run it.
+# PID 1 of the job container: waits for the Docker daemon and the services, runs the script, then the after script, and
+# reports what happened in the termination message. POSIX sh: dash, bash and BusyBox ash run it.
 #
 # Environment: CIJOB_DAEMON (1: wait for one), CIJOB_START_TIMEOUT (seconds of that wait), CIJOB_SHELL (Auto, bash, sh),
 # CIJOB_AFTER_TIMEOUT (seconds), CIJOB_GRACE (the Pod's grace period in seconds).
@@ -143,6 +143,15 @@ finish() { # finish CODE
     exit "$1"
 }
 
+pause() { # pause HINT: for one step of 50 ms, or for as many as cijob_steps says
+    cijob_steps=1
+    if sleep 0.05 2>/dev/null; then return; fi
+    cijob_steps=20 # a userland without fractions
+    if sleep 1 2>/dev/null || [ -n "$cijob_signal" ]; then return; fi
+    say "the image has no sleep command on its PATH ($PATH): add coreutils or BusyBox, or $1"
+    finish 127
+}
+
 wait_for_daemon() {
     cijob_total=$((${CIJOB_START_TIMEOUT:-60} * 20))
     cijob_left=$cijob_total
@@ -154,14 +163,8 @@ wait_for_daemon() {
             finish 125
         fi
         [ $((cijob_total - cijob_left)) -ne 100 ] || say "waiting for the Docker daemon..."
-        if sleep 0.05 2>/dev/null; then
-            cijob_left=$((cijob_left - 1))
-        elif sleep 1 2>/dev/null; then # a userland without fractions
-            cijob_left=$((cijob_left - 20))
-        elif [ -z "$cijob_signal" ]; then
-            say "the image has no sleep command on its PATH ($PATH): add coreutils or BusyBox, or set docker.enabled: false"
-            finish 127
-        fi
+        pause "set docker.enabled: false"
+        cijob_left=$((cijob_left - cijob_steps))
     done
     cijob_daemon=ready
     first_line "$cijob_root/daemon/ready" && cijob_mark=$cijob_line
@@ -176,6 +179,15 @@ give_builders_their_mirrors() { # buildx starts builders with the settings in th
     cijob_link=${BUILDX_CONFIG:-${DOCKER_CONFIG:-${HOME:-}/.docker}/buildx}/buildkitd.default.toml
     [ -e "$cijob_link" ] || { mkdir -p "${cijob_link%/*}" && cat "$cijob_root/launcher/buildkitd.toml" >"$cijob_link"; } || :
 } 2>/dev/null
+
+take_files() { # what others left for the job: the checkout its commit, a Secret a configuration that docker may change
+    if first_line "$cijob_root/run/commit"; then export CIJOB_GIT_COMMIT="$cijob_line"; fi
+    [ ! -e "$cijob_root/docker-secret/config.json" ] ||
+        (umask 077 && cat "$cijob_root/docker-secret/config.json" >"$cijob_root/docker-config/config.json")
+    # Here and not later: the seconds that services may take count from now.
+    # shellcheck source=operator/cijob/launcher/services.sh
+    [ ! -e "$cijob_root/launcher/services.sh" ] || . "$cijob_root/launcher/services.sh"
+}
 
 choose_shell() {
     cijob_shell='sh'
@@ -237,7 +249,9 @@ trap 'on_signal INT' INT
 trap on_script_limit ALRM
 trap on_after_limit USR1
 choose_shell
+take_files
 [ "${CIJOB_DAEMON:-0}" != 1 ] || wait_for_daemon
+[ ! -e "$cijob_root/launcher/services.sh" ] || wait_for_services
 cijob_result=0
 run_script || cijob_result=$?
 [ "$cijob_result" -eq 0 ] || ask_daemon

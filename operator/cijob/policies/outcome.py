@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cijob.observation import DaemonReport, JobReport, ObservedPod, Terminated
-from cijob.quantities import format_bytes
+from cijob.policies import details
+from cijob.policies.secrecy import has_secrets, runtime_words
 from cijob.reasons import Reason
+from cijob.reports import DaemonReport, JobReport
 from cijob.verdict import Verdict, verdict
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from cijob.models import CiJobSpec
+    from cijob.observation import ObservedPod, Terminated
+    from cijob.parts import Service
 
 #: Reasons of the condition DisruptionTarget (kubernetes.io/docs: Pod disruption conditions).
 _DISRUPTIONS: Final = {
@@ -45,17 +48,15 @@ _UNKNOWN: Final = "ContainerStatusUnknown"
 #: What a Pod is stopped for when its daemon died.
 _DAEMON: Final = frozenset({Reason.DAEMON_LOST, Reason.DAEMON_NOT_READY, Reason.DAEMON_OOM_KILLED})
 _KILLED: Final = 137
-_SIGNALS: Final = {134: "SIGABRT", 136: "SIGFPE", 137: "SIGKILL", 139: "SIGSEGV", 143: "SIGTERM"}
-_MEANINGS: Final = {
-    125: "125 often means that docker itself could not run the container",
-    126: "126 means that a command was found but could not be executed",
-    127: "127 means that a command was not found",
-}
+#: Ends of a container that the runtime never started.
+START_ERRORS: Final = frozenset({"StartError", "ContainerCannotRun"})
+#: `git.sh` ends with less by itself; with more something else ended it, or the kubelet never started it.
+_GIT_KILLED: Final = 126
 
 
 def outcome(spec: CiJobSpec, pod: ObservedPod, timeout: timedelta) -> Verdict | None:
     """The verdict on a Pod; None while it is not certain yet."""
-    ended = pod.job.terminated
+    ended = pod.end
     if pod.terminal:
         return final_verdict(spec, pod, timeout)
     if ended is not None and _plain(spec, pod, ended, timeout):
@@ -79,30 +80,31 @@ def final_verdict(spec: CiJobSpec, pod: ObservedPod, timeout: timedelta) -> Verd
         return verdict(Reason.CANCELLED, "", code)
     if pod.reason == "DeadlineExceeded" and not pod.stop and _late(pod, timeout):
         return verdict(Reason.DEADLINE_EXCEEDED, f"It had {int(timeout.total_seconds())} s.", code)
-    return daemon_verdict(pod) or (None if _natural(pod) else _disruption(pod)) or _exit_verdict(pod)
+    cause = daemon_verdict(spec, pod) or (None if _natural(pod) else _disruption(pod))
+    return cause or _source_verdict(pod) or _service_verdict(spec, pod) or _exit_verdict(spec, pod)
 
 
-def daemon_verdict(pod: ObservedPod) -> Verdict | None:
+def daemon_verdict(spec: CiJobSpec, pod: ObservedPod) -> Verdict | None:
     """The verdict if the daemon is the cause: it never became ready, or died before the job's end and the job failed."""
     ended, death = pod.job.terminated, _fatal_death(pod)
-    if ended is not None and ended.exit_code == 0:
+    if (ended is not None and ended.exit_code == 0) or _natural_failure(pod.failed_checkout):
         return None
     if ended is None and pod.terminal and pod.dind.last_terminated is None and pod.stop not in _DAEMON:
         return None  # the sidecar's regular end, after that of a job that the kubelet cannot tell
     code = _exit_code(pod)
     report = JobReport.parse(ended.message) if ended is not None else None
     if report is not None and report.daemon == "timeout":
-        return verdict(Reason.DAEMON_NOT_READY, _daemon_detail(death), code)
+        return verdict(Reason.DAEMON_NOT_READY, details.daemon_detail(death), code)
     # The script's launcher knows best; without its report, the kubelet's times tell.
-    lost = report.daemon == "lost" if report is not None else _died_before(death, ended)
+    lost = report.daemon == "lost" if report is not None else _died_before(death, pod.end)
     if not lost and pod.stop not in _DAEMON:
         return None
     # On cgroup v2 the reason says OOMKilled after any inner container's, whatever dockerd itself ended with.
     if death is not None and death.reason == "OOMKilled" and death.exit_code == _KILLED:
-        return verdict(Reason.DAEMON_OOM_KILLED, "", code)
+        return verdict(Reason.DAEMON_OOM_KILLED, details.memory_detail(spec, pod), code)
     if not (report is not None and report.daemon in {"ready", "lost"}) and _never_ready(death):
-        return verdict(Reason.DAEMON_NOT_READY, _daemon_detail(death), code)
-    return verdict(Reason.DAEMON_LOST, _daemon_detail(death), code)
+        return verdict(Reason.DAEMON_NOT_READY, details.daemon_detail(death), code)
+    return verdict(Reason.DAEMON_LOST, details.daemon_detail(death), code)
 
 
 def _never_ready(death: Terminated | None) -> bool:
@@ -114,10 +116,12 @@ def _never_ready(death: Terminated | None) -> bool:
 def _plain(spec: CiJobSpec, pod: ObservedPod, ended: Terminated, timeout: timedelta) -> bool:
     """Whether the job container's end alone tells the cause: with `job.sh`'s report, and nothing else going on."""
     report = JobReport.parse(ended.message)
+    if pod.failed_checkout is None:
+        told = report is not None and not report.signal and report.exit_code == ended.exit_code
+    else:
+        told = _natural_failure(ended)
     return (
-        report is not None
-        and not report.signal
-        and report.exit_code == ended.exit_code
+        told
         and spec.cancel is None
         and not pod.stop
         and pod.deletion_timestamp is None
@@ -131,13 +135,15 @@ def _late(pod: ObservedPod, timeout: timedelta) -> bool:
 
     The daemon's own shutdown may run past the deadline: that is not the job's fault.
     """
-    if pod.job.terminated is None or pod.job.terminated.finished_at is None or pod.start_time is None:
+    if pod.end is None or pod.end.finished_at is None or pod.start_time is None:
         return True
-    return pod.job.terminated.finished_at >= pod.start_time + timeout
+    return pod.end.finished_at >= pod.start_time + timeout
 
 
 def _natural(pod: ObservedPod) -> bool:
     """Whether the job container ended by itself, so that what befell its Pod later (a drain, a deletion) is no cause."""
+    if pod.failed_checkout is not None:
+        return _natural_failure(pod.failed_checkout)
     ended, asked = pod.job.terminated, pod.deletion_asked_at
     if ended is None:
         return False
@@ -147,10 +153,15 @@ def _natural(pod: ObservedPod) -> bool:
     return asked is not None and ended.finished_at is not None and ended.finished_at < asked
 
 
+def _natural_failure(checkout: Terminated | None) -> bool:
+    """Whether a checkout failed by itself, and said why."""
+    return checkout is not None and 0 < checkout.exit_code < _GIT_KILLED and bool(checkout.message)
+
+
 def _fatal_death(pod: ObservedPod) -> Terminated | None:
     """The end of the daemon that the job suffered from, if it did: a restarted one has ended in order since, maybe."""
     ends = (pod.dind.terminated, pod.dind.last_terminated)
-    before = (death for death in ends if _died_before(death, pod.job.terminated))
+    before = (death for death in ends if _died_before(death, pod.end))
     return next(before, pod.dind.last_terminated or pod.dind.terminated)
 
 
@@ -166,13 +177,6 @@ def _died_before(death: Terminated | None, ended: Terminated | None) -> bool:
 
 def _moment(when: datetime | None) -> float:
     return when.timestamp() if when is not None else 0.0
-
-
-def _daemon_detail(death: Terminated | None) -> str:
-    if death is None:
-        return ""
-    report = DaemonReport.parse(death.message)
-    return f"It exited with {death.exit_code}." + (f" {report.message}" if report and report.message else "")
 
 
 def _disruption(pod: ObservedPod) -> Verdict | None:
@@ -193,7 +197,36 @@ def _disruption(pod: ObservedPod) -> Verdict | None:
     return verdict(Reason.POD_DELETED, "", code) if pod.deletion_timestamp is not None else None
 
 
-def _exit_verdict(pod: ObservedPod) -> Verdict:
+def _source_verdict(pod: ObservedPod) -> Verdict | None:
+    failed = pod.failed_checkout
+    if failed is None:
+        return None
+    if failed.reason == _UNKNOWN:
+        return verdict(Reason.CONTAINER_STATUS_UNKNOWN, failed.message)
+    return verdict(Reason.SOURCE_FAILED, details.source_detail(failed))
+
+
+def _service_verdict(spec: CiJobSpec, pod: ObservedPod) -> Verdict | None:
+    """The verdict where `job.sh` waited in vain for one of the spec's services."""
+    ended = pod.job.terminated
+    report = JobReport.parse(ended.message) if ended is not None and spec.script is not None else None
+    if report is None or report.part != "services":
+        return None
+    for service in spec.services or ():
+        if service.name == report.service:
+            return service_not_ready(service, pod)
+    return None
+
+
+def service_not_ready(service: Service, pod: ObservedPod) -> Verdict:
+    """The verdict on a job that could not start without this service. Its log is asked for where it may be shown."""
+    hidden = has_secrets(service)
+    detail = details.service_detail(service, pod.service(service.name))
+    detail += f" {details.service_log_hint(service, pod)}" if hidden else ""
+    return verdict(Reason.SERVICE_NOT_READY, detail, _exit_code(pod), log_of="" if hidden else service.name)
+
+
+def _exit_verdict(spec: CiJobSpec, pod: ObservedPod) -> Verdict:
     ended = pod.job.terminated
     if ended is None:
         if pod.start_time is None:
@@ -204,44 +237,13 @@ def _exit_verdict(pod: ObservedPod) -> Verdict:
         return verdict(Reason.CONTAINER_STATUS_UNKNOWN, ended.message)
     if code == 0:
         return verdict(Reason.COMPLETED, "", 0)
-    if ended.reason in {"StartError", "ContainerCannotRun"}:
-        return verdict(Reason.START_ERROR, ended.message, code)
+    if ended.reason in START_ERRORS:
+        return verdict(Reason.START_ERROR, runtime_words(ended.message, spec), code)
     if ended.reason == "OOMKilled":
-        return verdict(Reason.OOM_KILLED, "", code)
-    return verdict(Reason.SCRIPT_FAILED, _script_detail(ended) + _trouble_detail(pod), code)
-
-
-def _script_detail(ended: Terminated) -> str:
-    report, code = JobReport.parse(ended.message), ended.exit_code
-    where = (
-        f"Entry {report.entry} of {_FIELDS.get(report.part, report.part)} exited"
-        if report and report.entry
-        else "It exited"
-    )
-    meaning = f"killed by {_SIGNALS[code]}" if code in _SIGNALS else _MEANINGS.get(code, "")
-    return f"{where} with {code}" + (f" ({meaning})." if meaning else ".")
-
-
-def _trouble_detail(pod: ObservedPod) -> str:
-    """What the daemon's side adds: with `job.sh` in its report, without it in the daemon's own."""
-    ended, death = pod.job.terminated, pod.dind.terminated
-    report = (ended and JobReport.parse(ended.message)) or (death and DaemonReport.parse(death.message))
-    if not report:
-        return ""
-    trouble, text = report.trouble, ""
-    if trouble.killed:
-        named = f"The container {trouble.killed_name} ({trouble.killed_image})"
-        limit = "" if trouble.killed_limit is None else f", with a limit of {format_bytes(trouble.killed_limit)}"
-        text = f" {named if trouble.killed_name else 'A container or a step of a build'} was killed for memory{limit}."
-    if trouble.disk is not None:
-        size, free = (format_bytes(number) for number in trouble.disk)
-        text += f" Docker's disk is full: {free} of {size} are left (spec.docker.storage)."
-    return text
-
-
-_FIELDS: Final = {"before": "spec.beforeScript", "script": "spec.script"}
+        return verdict(Reason.OOM_KILLED, details.memory_detail(spec, pod), code)
+    return verdict(Reason.SCRIPT_FAILED, details.script_detail(spec, ended) + details.trouble_detail(spec, pod), code)
 
 
 def _exit_code(pod: ObservedPod | None) -> int | None:
-    ended = pod.job.terminated if pod is not None else None
+    ended = pod.job.terminated if pod is not None and pod.failed_checkout is None else None
     return ended.exit_code if ended is not None and ended.reason != _UNKNOWN else None

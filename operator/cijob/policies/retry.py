@@ -5,7 +5,7 @@
 | `Completed`, `Cancelled` | never |
 | a reason of `reasons.INFRASTRUCTURE` (`NodeLost`, `DaemonLost`, `PodDeleted`, ...) | up to `infraLimit` times, whatever `when` says; `limit` stays untouched |
 | `ScriptFailed`, `OOMKilled` | up to `limit` times, if `when` names the reason or the exit code, or is unset |
-| `DaemonOOMKilled`, `DeadlineExceeded`, `DiskLimitExceeded`, `ImagePullFailed`, `StartError` | up to `limit` times, if `when` names the reason, or is unset |
+| `DaemonOOMKilled`, `DeadlineExceeded`, `DiskLimitExceeded`, `ImagePullFailed`, `ServiceImagePullFailed`, `StartError`, `SourceFailed`, `ServiceNotReady` | up to `limit` times, if `when` names the reason, or is unset |
 | `ImageInvalid`, `ConfigError`, `InvalidSpec`, `PodRejected`, `PodNameConflict` | never: somebody has to change something first |
 
 A timeout counts as in GitLab CI, whose `retry` covers `job_execution_timeout`: it is one attempt's, and a hung test may
@@ -20,7 +20,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from cijob.models import CiJobStatus, Retries, Retry, RetryReason
+from cijob.models import CiJobStatus, Retries
+from cijob.parts import Retry, RetryReason
 from cijob.reasons import INFRASTRUCTURE, Reason
 
 if TYPE_CHECKING:

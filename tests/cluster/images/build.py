@@ -63,9 +63,11 @@ class Builder:
         return Archive(path, noted.read_text())
 
     def make(self, recipe: Recipe, path: Path, stem: str) -> None:
-        """Write an archive, in place of those of earlier recipes."""
+        """Write an archive, in place of those of earlier recipes but the last: another checkout may be using that."""
         with step(f"make the image {recipe.name}"):
-            for outdated in self.folder.glob(f"{stem}-{'?' * KEY_LENGTH}.*"):  # not those of NAME:TAG-more
+            there = self.folder.glob(f"{stem}-{'?' * KEY_LENGTH}.tar")  # not those of NAME:TAG-more
+            for outdated in sorted(there, key=lambda archive: archive.stat().st_mtime)[:-1]:
+                outdated.with_suffix(".digest").unlink(missing_ok=True)
                 outdated.unlink()
             digest = self.write(recipe, path)
             path.with_suffix(".digest").write_text(digest)

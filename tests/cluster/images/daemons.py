@@ -16,7 +16,7 @@ DOCKER = Rootfs(
     "forky",
     (
         "ca-certificates", "docker-buildx", "docker-cli", "docker-compose", "docker.io", "git", "iproute2", "iptables",
-        "procps", "tini", "util-linux",
+        "openssh-client", "procps", "tini", "util-linux",
     ),
 )  # fmt: skip
 SETTINGS = Settings(("dockerd-entrypoint.sh",), env=("DOCKER_TLS_CERTDIR=/certs",))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.images import daemons, programs
+from tests.cluster.images import daemons, databases, programs, servers
 
 #: Images of the sidecar, by name: nodes need them.
 DAEMONS = {
@@ -20,8 +20,16 @@ PROGRAMS = {
     "cijob-dev/java:1": programs.java,
     "cijob-dev/systemd:1": programs.systemd,
     "moby/buildkit:buildx-stable-1": programs.buildkit,
+    "testcontainers/ryuk:0.8.1": programs.ryuk,
 }
-NAMES = (*DAEMONS, *PROGRAMS)
+#: Images of servers beside jobs or in Pods of their own, by name: nodes pull them from the registry.
+SERVERS = {
+    "cijob-dev/git:1": servers.git,
+    "cijob-dev/web:1": servers.web,
+    "postgres:17": databases.postgres,
+    "redis:8": databases.redis,
+}
+NAMES = (*DAEMONS, *PROGRAMS, *SERVERS)
 
 
 def check(names: Iterable[str]) -> None:

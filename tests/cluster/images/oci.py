@@ -43,8 +43,10 @@ class Settings:
     user: str = ""
 
     def as_config(self) -> dict[str, Any]:
+        # of two values of a variable Docker takes the first, and containerd the last
+        env = {word.partition("=")[0]: word for word in (PATH_VARIABLE, *self.env)}
         return {
-            "Env": [PATH_VARIABLE, *self.env],
+            "Env": list(env.values()),
             "Entrypoint": list(self.entrypoint) or None,
             "Cmd": list(self.command) or None,
             "WorkingDir": self.folder,

@@ -8,6 +8,7 @@ from tests.cluster.images.recipe import Recipe, Rootfs
 from tests.cluster.toolchain import Toolchain
 
 CPUS = Path(__file__).with_name("cpus")
+RYUK = Path(__file__).with_name("ryuk")
 JAVA = Rootfs("java", "trixie", ("default-jre-headless",))
 # 252 is the last systemd that boots on cgroup v1 without being told to
 SYSTEMD = Rootfs("systemd", "bookworm", ("systemd-sysv",))
@@ -51,3 +52,9 @@ def buildkit(tools: Toolchain) -> Recipe:
         File("/usr/bin/buildkit-runc", target="/usr/bin/runc"),
     )
     return Recipe("moby/buildkit:buildx-stable-1", Settings(("buildkitd",)), files, DOCKER)
+
+
+def ryuk(tools: Toolchain) -> Recipe:
+    """What Testcontainers starts to clean up: the name and tag are those of its Python package."""
+    program = tools.program(RYUK)
+    return Recipe("testcontainers/ryuk:0.8.1", Settings(("/ryuk",)), (File("/ryuk", program.read_bytes()),))

@@ -29,6 +29,7 @@ NEEDED = {
     ("", "pods", "create"),
     ("", "pods", "patch"),
     ("", "pods", "delete"),
+    ("", "pods/log", "get"),
     ("", "events", "create"),
 }
 LEADER = {("coordination.k8s.io", "leases", verb) for verb in ("get", "update", "create")}

@@ -11,6 +11,7 @@ import yaml
 from cijob.errors import ConfigurationError
 from cijob.models import CiJobSpec
 from cijob.settings import PREFIX, Settings
+from tests.bad_manifests import merged
 from tests.unit.chart.helm import CHART, NAMESPACE, RefusedError
 
 if TYPE_CHECKING:
@@ -48,12 +49,19 @@ CHANGES: dict[str, Any] = {
     "dind.insecureRegistries": ["example.com:5000"],
     "dind.mtu": 1400,
     "dind.addressPools": [{"base": "10.210.0.0/16", "size": 24}],
+    "git.image.repository": "example.com/git",
+    "git.image.tag": "2.1",
+    "git.image.digest": "sha256:" + "0" * 64,
+    "git.image.pullPolicy": "Always",
     "defaults.job.requests.cpu": "1",
     "defaults.job.requests.memory": "1Gi",
     "defaults.job.requests.ephemeral-storage": "2Gi",
     "defaults.dind.requests.cpu": "1",
     "defaults.dind.requests.memory": "1Gi",
     "defaults.dind.requests.ephemeral-storage": "2Gi",
+    "defaults.service.requests.cpu": "1",
+    "defaults.service.requests.memory": "1Gi",
+    "defaults.service.requests.ephemeral-storage": "2Gi",
     "defaults.timeoutSeconds": 60,
     "defaults.ttlSecondsAfterFinished": 60,
     "waitingGraceSeconds": 60,
@@ -80,7 +88,11 @@ CHANGES: dict[str, Any] = {
 }
 
 #: What must be set too for a value to matter.
-TOGETHER: dict[str, Object] = {"networkPolicy.apiServerPorts": {"networkPolicy": {"enabled": True}}}
+TOGETHER: dict[str, Object] = {
+    "networkPolicy.apiServerPorts": {"networkPolicy": {"enabled": True}},
+    "git.image.tag": {"git": {"image": {"repository": "example.com/git"}}},
+    "git.image.digest": {"git": {"image": {"repository": "example.com/git"}}},
+}
 
 #: Values with bounds: the operator's setting, the least and the most.
 BOUNDS = [
@@ -139,10 +151,7 @@ def test_the_table_above_names_every_value() -> None:
 @pytest.mark.parametrize("path", CHANGES)
 def test_every_value_has_an_effect(helm: Helm, path: str) -> None:
     before = TOGETHER.get(path, {})
-    group, _, _ = path.partition(".")
-    after = nested(path, CHANGES[path])
-    if group in before:
-        after[group] |= before[group]
+    after = merged(before, nested(path, CHANGES[path]))
     assert helm.render(before).objects != helm.render(after).objects
 
 

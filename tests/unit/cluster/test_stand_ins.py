@@ -1,5 +1,6 @@
 """The stand-in images of daemons: what makes a variant one, and that making one leaves the others alone."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,19 +42,21 @@ def test_the_older_iptables_lies_where_the_entry_point_looks_for_it() -> None:
     assert links["/usr/local/sbin/.iptables-legacy/ip6tables-save"] == "/usr/sbin/ip6tables-legacy-save"
 
 
-def test_a_new_archive_replaces_that_image_and_no_image_of_a_longer_name(
+def test_a_new_archive_replaces_all_but_the_last_of_that_image_and_none_of_a_longer_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder = Builder(tmp_path, Apt("http://a.example/debian", ()))
     builder.folder.mkdir()
     monkeypatch.setattr(builder, "write", lambda *_: "sha256:0")
-    old, other = "docker_29-dind-0123456789abcdef", "docker_29-dind-busybox-0123456789abcdef"
-    for name in (old, other):
+    stem = "docker_29-dind"
+    old, last, other = f"{stem}-0123456789abcdef", f"{stem}-1123456789abcdef", f"{stem}-busybox-0123456789abcdef"
+    for age, name in enumerate((other, old, last)):
         (builder.folder / f"{name}.tar").write_text("")
+        os.utime(builder.folder / f"{name}.tar", (age, age))
     builder.archive(daemons.docker())
-    left = {path.name for path in builder.folder.glob("*.tar")}
-    assert f"{old}.tar" not in left
-    assert f"{other}.tar" in left
+    left = {path.stem for path in builder.folder.glob("*.tar")}
+    assert old not in left
+    assert {last, other} <= left
 
 
 def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:

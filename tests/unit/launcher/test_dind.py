@@ -350,7 +350,7 @@ def test_nothing_killed_and_a_disk_with_room_are_no_trouble(dind: Container) -> 
     program(dind.bin, "df", "#!/bin/sh\necho Head\necho 'disk 1048576 1 1048575 1% /'\n")
     if dind.shell == "busybox":
         pytest.skip("BusyBox's shell prefers its own df to our fake")
-    assert _answer(dind) == {"oomKilled": None, "disk": None}
+    assert _answer(dind) == {"oomKilled": None, "disk": None, "innerPeakMemory": 2048}
 
 
 def test_a_full_disk_is_told_with_its_size(dind: Container) -> None:

@@ -23,6 +23,8 @@ SECONDS = 20
 SHELLS = ("dash", "bash", "bash-as-sh", "busybox")
 _TOOLS = (
     "awk",
+    "base64",
+    "basename",
     "cat",
     "chmod",
     "cut",
@@ -34,6 +36,7 @@ _TOOLS = (
     "ln",
     "mkdir",
     "mkfifo",
+    "mktemp",
     "mv",
     "ps",
     "rm",
@@ -41,7 +44,9 @@ _TOOLS = (
     "setsid",
     "sleep",
     "tail",
+    "tee",
     "tr",
+    "uname",
     "wc",
 )
 _UNPRIVILEGED = () if os.geteuid() == 0 else ("--user", "--map-root-user")
@@ -126,13 +131,14 @@ class Container:
         (self.launcher / "script").write_text(scripts.script_file(before, script), encoding="utf-8", newline="")
         (self.launcher / "after").write_text(scripts.after_file(after), encoding="utf-8", newline="")
 
-    def start(self, name: str = "job.sh") -> Running:
+    def start(self, name: str = "job.sh", folder: Path | None = None) -> Running:
         """Start a launcher as PID 1 of a new PID namespace; its standard input is one that never ends."""
         program, *options = _DEFAULT_SIGNALS
         command = [*_CONTAINER, str(self.bin / "sh"), str(self.launcher / name)]
         process = subprocess.Popen(
             [needed(program), *options, needed(command[0]), *command[1:]],
             env=self.env,
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,3 @@
+module cijob.dev/tests/ryuk
+
+go 1.25
