@@ -192,8 +192,8 @@ ROWS = [
         "adds a harmless capability among builds",
         pod("builds", securityContext={"capabilities": {"add": ["CHOWN"]}}),
     ),
-    Row("an editor", "changes a build Pod's image", change("builds", BUILD, IMAGE, kind=JSON_PATCH), ONLY_OPERATOR),
-    Row("an editor", "takes a build Pod's labels", change("builds", BUILD, UNLABEL), ONLY_OPERATOR),
+    Row("an editor", "changes a build Pod's image", change("builds", BUILD, IMAGE, kind=JSON_PATCH), NOT_CHANGED),
+    Row("an editor", "takes a build Pod's labels", change("builds", BUILD, UNLABEL), NOT_CHANGED),
     Row("an editor", "creates a Pod that passes for a job's", labelled("builds"), NOT_CHANGED),
     Row("an editor", "makes a Pod pass for a job's", change("builds", WEB, LABEL), NOT_CHANGED),
     Row("an editor", "creates one elsewhere", labelled("plain")),
@@ -213,7 +213,7 @@ ROWS = [
         "a namespace's admin", "lets somebody use a pool", grant("pool-user"), "is attempting to grant RBAC permissions"
     ),
     # Even the administrator.
-    Row("the cluster's administrator", "changes a build Pod", change("builds", BUILD, ANNOTATE), ONLY_OPERATOR),
+    Row("the cluster's administrator", "changes a build Pod", change("builds", BUILD, ANNOTATE), NOT_CHANGED),
     Row(
         "the cluster's administrator",
         "adds a privileged container to a Pod among builds",
