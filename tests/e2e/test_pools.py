@@ -56,7 +56,7 @@ def test_two_namespaces_share_a_pool_that_is_never_over_capacity_also_when_the_l
     with a_pool(cluster, capacity={"running": 2}, stopPolicy="Hold") as pool, recorded(pool, tmp_path) as history:
         spec = {"image": "ubuntu:25.10", "docker": {"enabled": False}, "script": ["sleep 0.5"], "poolName": pool.name}
         made = [a_cijob(name, f"job-{number}", spec) for name in neighbours for number in range(EACH)]
-        cluster.create({"apiVersion": "v1", "kind": "List", "items": made})
+        cluster.run("create", "--filename=-", stdin="\n".join(map(json.dumps, made)))
         pool.wait_for_status(running=0, queued=2 * EACH, reason="Held")
         pool.change(stopPolicy="None")
         wait_for(lambda: len(history.started()) >= FALL or None, 60, lambda: f"Pods: {history.started()}")
@@ -97,7 +97,7 @@ def created(pod: Object) -> float:
 def test_a_held_pool_lets_jobs_wait_and_says_so_and_goes_on_when_it_is_opened(cluster: Cluster, jobs: Jobs) -> None:
     with a_pool(cluster, capacity={"running": 1}, stopPolicy="Hold") as pool:
         job = jobs.start("held", poolName=pool.name, **PLAIN)
-        waits_for(job, "Queued", "PoolHeld", "held")
+        waits_for(job, "Queued", "PoolHeld", "admits no jobs")
         pool.wait_for_status(running=0, queued=1, reason="Held")
         assert columns(pool) == {"RUNNING": "0", "QUEUED": "1", "CAPACITY": "1", "POLICY": "Hold"}
         assert job.pods() == []
@@ -123,7 +123,7 @@ def test_a_drained_pool_stops_what_runs_and_runs_it_again_once_it_is_open(cluste
 
         pool.change(stopPolicy="HoldAndDrain")
 
-        waits_for(job, "Queued", "PoolHeld", "held")
+        waits_for(job, "Queued", "PoolHeld", "admits no jobs")
         pool.wait_for_status(running=0, queued=1, reason="Draining")
         pool.change(stopPolicy="None")
         status = job.end(seconds=60)
@@ -199,7 +199,7 @@ def tainted(cluster: Cluster, nodes: list[str], key: str) -> Iterator[None]:
 def test_a_job_whose_pool_is_not_there_waits_until_it_is(cluster: Cluster, jobs: Jobs) -> None:
     pool = Pool(cluster, f"{jobs.namespace}-later")
     job = jobs.start("early", poolName=pool.name, **PLAIN)
-    waits_for(job, "Queued", "PoolNotFound", pool.name)
+    waits_for(job, "Queued", "PoolNotFound", "There is no such pool")
 
     pool.create()
 
@@ -235,7 +235,7 @@ def test_a_job_that_does_not_have_to_wait_costs_no_more_than_one_without_limits(
     ):
         account = ("serviceaccount", "default", f"--namespace={namespace}")
         wait_for(lambda: cluster.get(*account) or None, 30, lambda: "the service account")
-        job = Jobs(cluster, namespace).start("writes", poolName=pool.name, **PLAIN)
+        job = Jobs(cluster, namespace).start("writes", poolName=pool.name, **PLAIN | {"script": ["sleep 3"]})
         assert job.end()["phase"] == "Succeeded"
         wait_for(lambda: requests(cluster, job)["create events"] or None, 10, lambda: "the Event")
         wait_for(lambda: job.pod()["status"]["phase"] == "Succeeded" or None, 30, lambda: "the Pod's own end")

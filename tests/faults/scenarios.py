@@ -27,6 +27,8 @@ class Scenario:
     name: str
     end: str
     drive: Callable[[Case], Awaitable[None]]
+    #: How many CiJobs it has at once.
+    jobs: int = 1
 
 
 async def _success(case: Case) -> None:
@@ -116,6 +118,6 @@ SCENARIOS: Final = {
         Scenario("ttl", "gone", _ttl),
         Scenario("delete", "gone", _delete),
         Scenario("recreate", "Failed", _recreate),
-        Scenario("queue", "Succeeded", _queue),
+        Scenario("queue", "Succeeded", _queue, jobs=3),
     )
 }

@@ -118,7 +118,7 @@ class Sweep:
     async def _share(self, scenario: Scenario, group: str, faults: list[Injection], baseline: Baseline) -> list[Result]:
         """Try faults with one operator for all."""
         many, team = faults[0].company is Company.MANY, faults[0].company is Company.TEAM
-        at_once = asyncio.Semaphore(_CASES if many else 1)
+        at_once = asyncio.Semaphore(_CASES // scenario.jobs if many else 1)
 
         async def one(world: World, number: int, fault: Injection) -> Result:
             async with at_once:
