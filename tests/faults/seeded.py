@@ -257,6 +257,21 @@ BUGS: Final = (
         "if orphaned(pod, self._cached_uid(pod)):",
         "test_reaper.py::test_a_cijob_that_the_cache_lacks_saves_its_pod",
     ),
+    Bug(
+        "a turn reserves no place",
+        "admitter.py",
+        '        self.admission(name).occupy(slot)\n        self.decided(name, "admitted", waited)',
+        '        self.decided(name, "admitted", waited)',
+        "test_admitter.py::test_a_job_waits_gets_its_turn_and_its_pod_takes_the_place",
+        "queue and kills",
+    ),
+    Bug(
+        "a Pod that has ended keeps its place",
+        "admitter.py",
+        "            self.admission(name).release(key)\n            self._comes_back",
+        "            self._comes_back",
+        "test_pools_in_life.py::test_the_end_of_a_job_admits_the_next_at_once",
+    ),
 )
 
 
