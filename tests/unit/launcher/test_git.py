@@ -282,8 +282,10 @@ def test_submodules_on_the_same_host_get_the_credentials_and_those_elsewhere_do_
     assert private.authorized("localhost") == set()
 
 
-@pytest.mark.parametrize("url", ["{folder}", "file://{folder}", "ext::sh -c touch% {folder}/ran"])
-def test_a_submodule_does_not_reach_into_the_container(simply: Checkout, host: Host, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["{folder}", "file://{folder}", "ext::sh -c touch% {folder}/ran", "git://localhost/lib"]
+)
+def test_a_submodule_comes_by_no_other_protocol_than_the_repository_may(simply: Checkout, host: Host, url: str) -> None:
     lib, app = host.repository("lib"), host.repository("app")
     lib.commit("file")
     app.submodule("lib", lib, url.format(folder=lib.folder))
