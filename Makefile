@@ -43,7 +43,7 @@ test-cgroup2: ## Tests on a node with cgroup v2: a virtual machine that joins th
 	@python3 tests/cluster up --vm
 	@scripts/run pytest tests/cgroup2
 
-lifecycle: ## Tests of the development cluster itself, on one beside it: crashes in `up`, traces after `down`
+lifecycle: ## Tests of the development cluster itself, on one beside it: crashes in `up`, traces after `down`; the chart under Helm
 	@scripts/run pytest tests/cluster_lifecycle
 
 faults: ## Everything that can go wrong between operator and API server, one fault at a time, on fake nodes

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cijob.pool import OPEN, PoolView
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -72,13 +74,18 @@ class Decision:
     #: Set together with the final status.
     verdict: Verdict | None = None
     look_again_at: datetime | None = None
+    #: The attempt may start once the pool gives it a turn.
+    wants: bool = False
     #: The action was refused for now: come back later and later.
     try_again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """The Pods of the CiJob's attempts, as the cache has them."""
+    """The Pods of the CiJob's attempts, as the cache has them, and its pool."""
+
+    #: None if there is none of the name.
+    pool: PoolView | None = OPEN
 
     #: That of the current attempt.
     pod: ObservedPod | None = None

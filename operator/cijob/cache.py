@@ -27,6 +27,9 @@ class Store(Generic[T]):
     """
 
     identity: Callable[[T], tuple[Key, str, int]]
+    #: Called with each object that is news, and with each that is gone.
+    seen: Callable[[T], None] = lambda _item: None
+    gone: Callable[[T], None] = lambda _item: None
     _objects: dict[Key, T] = field(default_factory=dict)
     #: The last that was seen of removed objects, with the version of the removal, until `forget`.
     _removed: dict[Key, tuple[T, int]] = field(default_factory=dict)
@@ -52,6 +55,7 @@ class Store(Generic[T]):
         if version <= self._version(key, uid):
             return False
         self._objects[key] = item
+        self.seen(item)
         return True
 
     def remove(self, item: T) -> bool:
@@ -68,6 +72,7 @@ class Store(Generic[T]):
         elif key in self._removed and self._removed[key][1] > version:
             return False
         self._removed[key] = (item, version)
+        self.gone(item)
         return True
 
     def forget(self, key: Key) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import aiohttp
@@ -60,6 +61,8 @@ class Cluster:
     def __init__(self, api: client.ApiClient) -> None:
         #: Called right before each write but those of a Lease; it may raise, or end the process.
         self.before_write: Callable[[], None] = lambda: None
+        #: Called after each request: its verb, the answer's HTTP status (0 without an answer), seconds until the answer.
+        self.answered: Callable[[str, int, float], None] = lambda _verb, _status, _seconds: None
         self._api = api
 
     @property
@@ -84,8 +87,9 @@ class Cluster:
         return await self._request("GET", _CIJOBS)
 
     async def probe(self, namespace: str | None) -> None:
-        """Ask for one CiJob and one Pod, to see whether the API server lets us."""
-        for path in (_path(_CIJOBS, namespace, names.PLURAL), _path(_PODS, namespace, "pods")):
+        """Ask for one BuildPool, CiJob and Pod, to see whether the API server lets us."""
+        pools = f"{_CIJOBS}/{names.POOL_PLURAL}"
+        for path in (pools, _path(_CIJOBS, namespace, names.PLURAL), _path(_PODS, namespace, "pods")):
             await self._request("GET", path, query={"limit": "1"})
 
     async def list_jobs(self, namespace: str | None) -> tuple[list[Body], int]:
@@ -137,6 +141,23 @@ class Cluster:
     async def create_event(self, event: Body) -> None:
         """Record an Event."""
         await self._request("POST", _path(_PODS, event["metadata"]["namespace"], "events"), body=event)
+
+    async def list_pools(self) -> tuple[list[Body], int]:
+        """All BuildPools and the version of the list, consistent."""
+        return await self._list(f"{_CIJOBS}/{names.POOL_PLURAL}", {})
+
+    async def get_pool(self, name: str) -> Body:
+        """One BuildPool."""
+        return await self._request("GET", f"{_CIJOBS}/{names.POOL_PLURAL}/{name}")
+
+    async def patch_pool_status(self, name: str, patch: list[Body]) -> Body:
+        """Change a BuildPool's status by a JSON Patch."""
+        path = f"{_CIJOBS}/{names.POOL_PLURAL}/{name}/status"
+        return await self._request("PATCH", path, body=patch, content=_JSON_PATCH)
+
+    async def get_namespace(self, name: str) -> Body:
+        """One namespace."""
+        return await self._request("GET", _path(_PODS, name))
 
     async def get_lease(self, namespace: str, name: str) -> Body:
         """A Lease."""
@@ -233,14 +254,23 @@ class Cluster:
         )
         if method != "GET" and not path.startswith(_LEASES):
             self.before_write()
+        began, status = time.monotonic(), 0
         try:
             answer = await self._api.call_api(*request[:4], _request_timeout=limits)
             response: aiohttp.ClientResponse = answer.response
-            if response.status >= 400:  # noqa: PLR2004  HTTP's own border
+            status = response.status
+            if status >= 400:  # noqa: PLR2004  HTTP's own border
                 _raise_status(await _status_of(response), response.headers.get("Retry-After"))
         except (aiohttp.ClientError, TimeoutError, OSError, ApiException) as error:
             raise ApiUnavailable(0, "", f"no answer from {self.server}: {_described(error)}") from error
+        finally:
+            self.answered(_verb(method, query), status, time.monotonic() - began)
         return response
+
+
+def _verb(method: str, query: Mapping[str, str]) -> str:
+    """The verb as the API server's own metrics have it."""
+    return "WATCH" if "watch" in query else "LIST" if "limit" in query else method
 
 
 def _path(group: str, namespace: str | None, *rest: str) -> str:

@@ -138,8 +138,8 @@ def _users_env(variables: Mapping[str, str] | None, env: Iterable[EnvVar] | None
     return [*literal, *(variable.model_dump(by_alias=True, exclude_none=True) for variable in env or ())]
 
 
-def dind_container(job: CiJob, settings: Settings) -> Manifest:
-    """The sidecar with the Docker daemon, the only privileged container."""
+def dind_container(job: CiJob, settings: Settings, *, privileged: bool) -> Manifest:
+    """The sidecar with the Docker daemon: no other container is ever privileged."""
     docker = job.spec.docker
     env = {
         "CIJOB_ENDPOINT": str(docker.endpoint),
@@ -162,7 +162,7 @@ def dind_container(job: CiJob, settings: Settings) -> Manifest:
         "command": ["/bin/sh", f"{names.LAUNCHER_DIR}/dind.sh"],
         "env": [*_plain(env.items()), _pod_field("CIJOB_POD_IP", "podIP"), _pod_field("CIJOB_HOST_IP", "hostIP")],
         "resources": _resources(docker.resources, settings.dind_requests),
-        "securityContext": {"privileged": True},
+        "securityContext": {"privileged": privileged},
         "volumeMounts": [
             {"name": WORKSPACE, "mountPath": job.spec.working_dir},
             _launcher_mount(),

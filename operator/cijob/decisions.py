@@ -31,9 +31,12 @@ from cijob.policies.creation import CreationFailure, Refusal
 from cijob.policies.details import with_log
 from cijob.policies.lifetime import expires_at
 from cijob.policies.outcome import daemon_verdict, outcome, vanished
+from cijob.policies.pool_rules import with_life, with_pool_settings, with_resources
 from cijob.policies.retry import not_before, retried
+from cijob.policies.starting import PATIENCE, Hold, held
 from cijob.policies.waiting import Wait, waiting
-from cijob.reasons import MESSAGES, Reason
+from cijob.pool import OPEN, PoolView, StopPolicy
+from cijob.reasons import Reason
 from cijob.validation import validate_name, validate_spec
 from cijob.verdict import MAX_MESSAGE, Verdict, shortened, verdict
 
@@ -41,8 +44,6 @@ if TYPE_CHECKING:
     from cijob.observation import ObservedPod
     from cijob.settings import Settings
 
-#: A Pod that does not run its job after this long gets a status that says why.
-SLOW_START: Final = timedelta(seconds=5)
 #: The kubelet needs this long to bring the word `Immediate` into the container before it may stop it.
 _IMMEDIATE_SECONDS: Final = 2
 #: Mutating webhooks that do not know the field drop it: the Pod would wait for its daemon's end for ever.
@@ -56,6 +57,9 @@ def decide(job: CiJob, observed: Observed, settings: Settings, now: datetime) ->
     """The next step for a CiJob."""
     if job.deletion_timestamp is not None:
         return NOTHING
+    if observed.pool is not None:
+        job = replace(job, spec=with_life(job.spec, observed.pool.spec, settings, over=job.status.phase.finished))
+        settings = with_pool_settings(settings, observed.pool.spec)
     if job.status.phase.finished:
         decision = _finished(job, observed.pod, settings, now)
     elif observed.pod is None:
@@ -132,24 +136,25 @@ def _without_pod(job: CiJob, observed: Observed, settings: Settings, now: dateti
     problems = [*validate_name(job.name), *validate_spec(job.spec)]
     if problems:
         return finish(job, None, verdict(Reason.INVALID_SPEC, "; ".join(problems)), now)
-    if job.spec.suspend:
-        return _suspended(job, now)
-    return _wait_for_others(job, observed, settings, now) or _create(job, settings, now)
+    waits = _wait_for_others(job, observed, settings, now)
+    if waits is not None and not job.spec.suspend:
+        return waits
+    hold = held(job, observed.pool, now)
+    return _hold(job, hold, now) if hold is not None else _create(job, observed.pool or OPEN, settings, now)
 
 
-def _suspended(job: CiJob, now: datetime) -> Decision:
-    """An attempt that must not start yet. One that does after a moment costs no write."""
-    if job.status.reason == Reason.SUSPENDED:
-        return NOTHING
-    told_at = (job.creation_timestamp or now) + SLOW_START
-    if now < told_at:
-        return Decision(look_again_at=told_at)
-    return Decision(status=status.waiting(job, None, Reason.SUSPENDED, MESSAGES[Reason.SUSPENDED]))
+def _hold(job: CiJob, hold: Hold, now: datetime) -> Decision:
+    """An attempt that must not start yet, or never. One that does after a moment costs no write."""
+    if hold.verdict is not None:
+        return finish(job, None, hold.verdict, now)
+    told = status.waiting(job, None, hold.reason, hold.message) if hold.tell and hold.reason is not None else None
+    return Decision(status=told, look_again_at=hold.until, wants=hold.wants)
 
 
-def _create(job: CiJob, settings: Settings, now: datetime) -> Decision:
+def _create(job: CiJob, pool: PoolView, settings: Settings, now: datetime) -> Decision:
     try:
-        manifest = build_pod(job, job.status.current, settings)
+        whole = replace(job, spec=with_resources(job.spec, pool.spec))
+        manifest = build_pod(whole, job.status.current, settings, pool.spec)
     except InvalidSpec as error:
         return finish(job, None, verdict(Reason.INVALID_SPEC, str(error)), now)
     return Decision(action=CreatePod(manifest=manifest))
@@ -188,6 +193,8 @@ def _with_pod(job: CiJob, pod: ObservedPod, observed: Observed, settings: Settin
         return _conclude(job, pod, given_up(job.spec, pod, _timeout(job, pod, settings)), now)
     if job.spec.cancel is not None:
         decision = _cancel(job, job.spec.cancel, pod, now)
+    elif _drained(observed.pool) and pod.job.terminated is None:
+        decision = _drain(job, pod, now)
     else:
         wait = waiting(job.spec, pod, timedelta(seconds=settings.waiting_grace_seconds), now)
         decision = _waiting(job, pod, wait, observed, now) if wait is not None else _running(job, pod, now)
@@ -219,6 +226,12 @@ def _cancel(job: CiJob, mode: Cancel, pod: ObservedPod, now: datetime) -> Decisi
     return Decision(action=_stop(pod, str(mode), now))
 
 
+def _drain(job: CiJob, pod: ObservedPod, now: datetime) -> Decision:
+    if pod.start_time is None and pod.deletion_timestamp is None:
+        return _conclude(job, pod, verdict(Reason.POOL_DRAINED, "It had not started."), now, DeletePod(pod=pod))
+    return Decision(action=_stop(pod, str(Reason.POOL_DRAINED), now))
+
+
 def _conclude_with_log(job: CiJob, pod: ObservedPod, end: Verdict, observed: Observed, now: datetime) -> Decision:
     """The end of an attempt; some verdicts ask for the log of a service first."""
     if not end.log_of:
@@ -232,7 +245,7 @@ def _conclude_with_log(job: CiJob, pod: ObservedPod, end: Verdict, observed: Obs
 def _waiting(job: CiJob, pod: ObservedPod, wait: Wait, observed: Observed, now: datetime) -> Decision:
     if wait.verdict is not None:
         return _conclude_with_log(job, pod, wait.verdict, observed, now)
-    slow_at = pod.created + SLOW_START
+    slow_at = pod.created + PATIENCE
     untold = job.status.phase in {Phase.PENDING, Phase.QUEUED}
     if untold and now >= slow_at:
         return Decision(status=status.waiting(job, pod, wait.reason, wait.message), look_again_at=wait.until)
@@ -278,6 +291,10 @@ def _timeout(job: CiJob, pod: ObservedPod | None, settings: Settings) -> timedel
     if pod is not None and pod.active_deadline_seconds and not pod.stop:
         return timedelta(seconds=pod.active_deadline_seconds)
     return timedelta(seconds=timeout_seconds(job, settings))
+
+
+def _drained(pool: PoolView | None) -> bool:
+    return pool is not None and pool.spec.stop_policy is StopPolicy.HOLD_AND_DRAIN
 
 
 def _earlier(one: datetime | None, other: datetime) -> datetime:

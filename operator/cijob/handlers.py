@@ -1,4 +1,4 @@
-"""kopf's part: CiJob events into the cache and the queue.
+"""kopf's part: events of CiJobs and BuildPools into the caches and the queue.
 
 No logic here, and nothing that can fail. All are coroutines: kopf would run plain functions in threads.
 """
@@ -36,11 +36,12 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
 def registry(
     jobs: Store[Body],
+    pools: Store[Body],
     queue: WorkQueue,
     configure: Callable[[kopf.OperatorSettings], None],
     connect: Callable[[kopf.ConnectionInfo], Awaitable[kopf.AiohttpSession]],
 ) -> kopf.OperatorRegistry:
-    """The handlers, bound to a cache and a queue.
+    """The handlers, bound to caches and a queue.
 
     `configure` gets kopf's settings as it starts; `connect` makes kopf's connection.
     """
@@ -70,5 +71,13 @@ def registry(
         meta = body["metadata"]
         if jobs.remove(body) if event["type"] == "DELETED" else jobs.observe(body):
             queue.add((meta["namespace"], meta["name"]))
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.POOL_PLURAL, registry=handlers)
+    async def on_pool(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401
+        pool: Body = dict(event["object"])
+        if event["type"] == "DELETED":
+            pools.remove(pool)
+        else:
+            pools.observe(pool)
 
     return handlers

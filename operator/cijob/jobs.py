@@ -1,9 +1,9 @@
-"""The watch of CiJobs: kopf's, under watch itself.
+"""The watches of CiJobs and BuildPools: kopf's, under watch themselves.
 
 kopf mends what ordinarily breaks: it opens each watch anew after `_WATCH` s, or `_INACTIVE` s without an event, and asks
 again later and later. What it does not mend: an ERROR event other than 410 ends it, and a kind that the API server did not
 serve yet when kopf started is never asked for again (kopf 1.45: `_cogs/clients/watching.py`,
-`_core/reactor/observation.py`). So each request of kopf's for CiJobs counts as a sign of life. Where none comes for
+`_core/reactor/observation.py`). So each request of kopf's for either counts as a sign of life. Where none comes for
 `_SILENT` s, or kopf ends, the process ends cleanly: a follower leads within a second or two, and the kubelet starts this
 one again. kopf cannot be started again in the same process: as it ends, it cancels all tasks that are younger than itself,
 ours too (`_core/reactor/running.py`, `run_tasks`).
@@ -43,6 +43,7 @@ _PAUSES: Final = (0.2, 1.0, 2.0, 4.0, 8.0, 10.0)
 _END: Final = 10.0
 _LOGINS: Final = 5.0
 
+_POOLS: Final = f"/apis/{names.API_VERSION}/{names.POOL_PLURAL}"
 _PATH: Final = re.compile(rf"/apis/{names.API_VERSION}(?:/namespaces/([^/]+))?/{names.PLURAL}$")
 
 
@@ -54,7 +55,7 @@ class _Backoffs:
 
 
 class JobWatch:
-    """Brings CiJob events into a cache and a queue.
+    """Brings events of CiJobs and BuildPools into caches and a queue.
 
     `started` is called when kopf has taken over the process's signals, `ended` when the process must end.
     """
@@ -62,6 +63,7 @@ class JobWatch:
     def __init__(
         self,
         jobs: Store[Body],
+        pools: Store[Body],
         queue: WorkQueue,
         namespaces: tuple[str, ...],
         started: Callable[[], None],
@@ -72,15 +74,18 @@ class JobWatch:
         #: Per namespace: the last request that kopf made, whatever became of it, and the last that was answered.
         self.turns: dict[str | None, Pulse] = {namespace: Pulse() for namespace in namespaces or (None,)}
         self.heard: dict[str | None, Pulse] = {namespace: Pulse() for namespace in namespaces or (None,)}
+        #: The same of BuildPools.
+        self.turns_of_pools = Pulse()
+        self.heard_pools = Pulse()
         self._namespaces = namespaces
         self._started = started
         self._ended = ended
-        self._registry = handlers.registry(jobs, queue, self._configure, self._connect)
+        self._registry = handlers.registry(jobs, pools, queue, self._configure, self._connect)
         self._logins = Pulse()
 
     async def run(self) -> None:
         """Watch until cancelled, or until kopf is dead: `problem` says so then."""
-        for pulse in self.turns.values():
+        for pulse in self._all_turns():
             pulse.beat()
         kopf_runs = asyncio.create_task(self._run_kopf())
         try:
@@ -96,7 +101,7 @@ class JobWatch:
         """Wait until something is wrong; gives what."""
         while not kopf_runs.done():
             await asyncio.wait({kopf_runs}, timeout=_LOOK)
-            silence = max(pulse.age() for pulse in self.turns.values())
+            silence = max(pulse.age() for pulse in self._all_turns())
             if silence > _SILENT:
                 return f"kopf asked for nothing for {silence:.0f} s"
         return f"kopf has ended: {None if kopf_runs.cancelled() else kopf_runs.exception()!r}"
@@ -141,7 +146,8 @@ class JobWatch:
     async def _on_request(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams
     ) -> None:
-        for pulse in self._of(self.turns, params.url.path):
+        pools = params.url.path.endswith(_POOLS)
+        for pulse in [self.turns_of_pools] if pools else self._of(self.turns, params.url.path):
             pulse.beat()
 
     async def _on_answer(
@@ -150,6 +156,11 @@ class JobWatch:
         if params.response.ok and _PATH.search(params.url.path):
             for pulse in self._of(self.heard, params.url.path):
                 pulse.beat()
+        elif params.response.ok and params.url.path.endswith(_POOLS):
+            self.heard_pools.beat()
+
+    def _all_turns(self) -> list[Pulse]:
+        return [*self.turns.values(), self.turns_of_pools]
 
     def _of(self, pulses: dict[str | None, Pulse], path: str) -> list[Pulse]:
         """Whose sign of life a request is: before there are watches, kopf asks what the API server serves."""

@@ -31,6 +31,9 @@ DOCKER_PORT: Final = 2375
 RESERVED_SERVICES: Final = ("dind", "docker", "git", "job", "localhost")
 """Names of the Pod's other containers and hosts."""
 
+RESERVED_DOMAINS: Final = ("cijob.dev", "kubernetes.io", "k8s.io", "karpenter.sh")
+"""Labels and annotations of these are the operator's and Kubernetes' own."""
+
 RESERVED_PREFIX: Final = "CIJOB_"
 """Names of environment variables that belong to the operator."""
 
@@ -54,6 +57,9 @@ GIT_URL = (
 )
 GIT_REF = r"[^-.\s~^:?*\[\\\x00-\x1f\x7f][^\s~^:?*\[\\\x00-\x1f\x7f]*"
 
+MIRROR = r"https?://[^,\s]+"
+REGISTRY = r"[^/,\s]+"
+
 WORKING_DIR = r"(/[^/:\x00-\x1f\x7f]+)+"
 DOTTED_DIR = r".*/\.\.?(/.*)?"
 SYSTEM_DIR = (
@@ -65,7 +71,7 @@ SYSTEM_DIR = (
 SAY_NAME = (
     "metadata.name must be a DNS label of at most 63 characters: small letters, digits and - inside, such as build-42"
 )
-SAY_POOL = "only default is possible: pools come in a later version; leave poolName out"
+SAY_POOL = "names of pools are DNS labels of at most 63 characters: small letters, digits and - inside, such as default"
 SAY_IMAGE = "an image is named without spaces: write NAME:TAG, such as ubuntu:25.10"
 SAY_ONE_OF = (
     "exactly one of script and command is needed: write shell commands under script, or a program under command"
@@ -129,3 +135,9 @@ SAY_WORKING_DIR = "must be an absolute path such as /workspace, without empty pa
 SAY_DOTTED_DIR = "must not contain . or .. as a part: write the plain path"
 SAY_SYSTEM_DIR = "is used by the system or by Docker: write a folder of its own, such as /workspace or /builds/app"
 SAY_SERVICE_TIMEOUT = "must be from 1s to 30m"
+SAY_RUNTIME_CLASS = "RuntimeClass needs the name of one: write it under placement.runtimeClassName, such as sysbox-runc"
+SAY_TOLERATION = "a toleration names the key of a taint, or has the operator Exists for all taints"
+SAY_POD_METADATA = "labels and annotations of cijob.dev, kubernetes.io, k8s.io and karpenter.sh are not the pool's: choose keys of your own"
+SAY_MIRROR = "mirrors are URLs: write them like https://mirror.example.com"
+SAY_REGISTRY = "registries are named HOST or HOST:PORT, without http://"
+SAY_CIDR = "is not a range of addresses: write it like 10.210.0.0/16"

@@ -17,8 +17,10 @@ from cijob import health, leader, logs, names, preflight
 from cijob.cluster import Cluster, connect
 from cijob.errors import ConfigurationError
 from cijob.jobs import JobWatch
+from cijob.metrics import Metrics
 from cijob.operation import Operator
 from cijob.pods import PodWatch
+from cijob.poolstatus import PoolReporter
 from cijob.reconciler import Reconciler
 from cijob.settings import Settings
 from cijob.workqueue import WorkQueue
@@ -60,9 +62,13 @@ async def _operate(settings: Settings) -> bool:
     """Gives whether all went well."""
     stopping = asyncio.Event()
     _stop_on_signals(stopping)
-    async with contextlib.aclosing(Cluster(await connect(_user_agent()))) as cluster:
+    async with contextlib.aclosing(Cluster(await connect(f"{names.COMPONENT}/{_version()}"))) as cluster:
         operator = _assemble(cluster, settings, stopping)
-        server = await health.serve(settings.health_port, alive=operator.alive, ready=operator.ready)
+        metrics = Metrics(_now)
+        metrics.attach(operator, cluster, _version())
+        server = await health.serve(
+            settings.health_port, alive=operator.alive, ready=operator.ready, metrics=metrics.render
+        )
         try:
             await _until(stopping, preflight.check(cluster, settings))
             if not stopping.is_set() and await _until(stopping, operator.run(), operator.queue):
@@ -89,16 +95,16 @@ def _nothing_matters_any_more() -> None:
     )
 
 
-def _user_agent() -> str:
+def _version() -> str:
     try:
-        return f"{names.COMPONENT}/{version('cijob')}"
+        return version("cijob")
     except PackageNotFoundError:  # run from a source tree
-        return f"{names.COMPONENT}/source"
+        return "source"
 
 
 def _assemble(cluster: Cluster, settings: Settings, stopping: asyncio.Event) -> Operator:
     queue = WorkQueue()
-    reconciler = Reconciler(cluster, queue, settings, lambda: datetime.now(UTC))
+    reconciler = Reconciler(cluster, queue, settings, _now)
 
     def enqueue(pod: ObservedPod) -> None:
         if pod.owner_name:
@@ -111,10 +117,22 @@ def _assemble(cluster: Cluster, settings: Settings, stopping: asyncio.Event) -> 
         settings=settings,
         reconciler=reconciler,
         queue=queue,
-        jobs=JobWatch(reconciler.jobs, queue, settings.namespaces, lambda: _stop_on_signals(stopping), stopping.set),
+        jobs=JobWatch(
+            reconciler.jobs,
+            reconciler.pools,
+            queue,
+            settings.namespaces,
+            lambda: _stop_on_signals(stopping),
+            stopping.set,
+        ),
         pods=[PodWatch(cluster, reconciler, namespace, enqueue) for namespace in settings.namespaces or (None,)],
         elector=elector,
+        reporter=PoolReporter(cluster, reconciler.pools, reconciler.admitter, _now),
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _end_at_once(why: str) -> NoReturn:

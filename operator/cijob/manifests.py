@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cijob import containers, launcher, names, scripts
 from cijob.errors import InvalidSpec
+from cijob.pool import NO_RULES, Isolation
 from cijob.quantities import parse_duration
 
 if TYPE_CHECKING:
@@ -13,14 +14,17 @@ if TYPE_CHECKING:
 
     from cijob.containers import Manifest
     from cijob.models import CiJob
+    from cijob.pool import BuildPoolSpec
     from cijob.settings import Settings
 
 #: The API server takes 256 KiB of annotations; some are left for others.
 _MOST_FILE_BYTES = 240 * 1024
 
 
-def build_pod(job: CiJob, attempt: int, settings: Settings) -> Manifest:
-    """The Pod that runs an attempt of a CiJob (number from 1), ready to be POSTed.
+def build_pod(job: CiJob, attempt: int, settings: Settings, pool: BuildPoolSpec = NO_RULES) -> Manifest:
+    """The Pod that runs an attempt of a CiJob (number from 1) in a pool, ready to be POSTed.
+
+    Spec and settings are as the pool has completed them (`policies/pool_rules.py`).
 
     Raises:
         InvalidSpec: its scripts do not fit into a Pod.
@@ -34,18 +38,15 @@ def build_pod(job: CiJob, attempt: int, settings: Settings) -> Manifest:
         "enableServiceLinks": False,
         "hostAliases": [{"ip": "127.0.0.1", "hostnames": hosts}] if (hosts := _hosts(job)) else [],
         "imagePullSecrets": [{"name": secret.name} for secret in job.spec.image_pull_secrets or ()],
-        "initContainers": _init_containers(job, settings),
+        "initContainers": _init_containers(job, settings, pool),
         "containers": [containers.job_container(job, attempt, settings)],
         "volumes": _volumes(job, files),
     }
-    if job.spec.platform is not None:
-        system, _, architecture = job.spec.platform.partition("/")
-        spec["nodeSelector"] = {"kubernetes.io/os": system, "kubernetes.io/arch": architecture}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": _metadata(job, attempt, files),
-        "spec": {key: value for key, value in spec.items() if value != []},
+        "metadata": _metadata(job, attempt, files, pool),
+        "spec": {key: value for key, value in (spec | _placement(job, pool)).items() if value not in ([], {}, None)},
     }
 
 
@@ -54,27 +55,43 @@ def timeout_seconds(job: CiJob, settings: Settings) -> int:
     return settings.default_timeout_seconds if job.spec.timeout is None else parse_duration(job.spec.timeout)
 
 
+def _placement(job: CiJob, pool: BuildPoolSpec) -> Manifest:
+    """Where the Pod may run. The pool's word counts where the job's platform says otherwise: it finds no node then."""
+    placement, platform = pool.placement, {}
+    if job.spec.platform is not None:
+        system, _, architecture = job.spec.platform.partition("/")
+        platform = {"kubernetes.io/os": system, "kubernetes.io/arch": architecture}
+    return {
+        "nodeSelector": platform | dict(placement.node_selector or {}),
+        "tolerations": [one.model_dump(by_alias=True, exclude_none=True) for one in placement.tolerations or ()],
+        "affinity": placement.affinity,
+        "runtimeClassName": placement.runtime_class_name,
+        "priorityClassName": placement.priority_class_name,
+    }
+
+
 def _hosts(job: CiJob) -> list[str]:
     """Names that resolve to the Pod itself: all its containers share one network."""
     return [*(["docker"] if job.spec.docker.enabled else []), *(service.name for service in job.spec.services or ())]
 
 
-def _init_containers(job: CiJob, settings: Settings) -> list[Manifest]:
-    spec = job.spec
+def _init_containers(job: CiJob, settings: Settings, pool: BuildPoolSpec) -> list[Manifest]:
+    spec, privileged = job.spec, pool.docker.isolation is Isolation.PRIVILEGED
     # A kubelet starts them one after the other, and waits only for the end of those that are no sidecars: the daemon and
     # the services boot while the repository is checked out.
     return [
-        *([containers.dind_container(job, settings)] if spec.docker.enabled else []),
+        *([containers.dind_container(job, settings, privileged=privileged)] if spec.docker.enabled else []),
         *(containers.service_container(service, job, settings) for service in spec.services or ()),
         *([containers.git_container(spec.source.git, job, settings)] if spec.source is not None else []),
     ]
 
 
-def _metadata(job: CiJob, attempt: int, files: Mapping[str, str]) -> Manifest:
+def _metadata(job: CiJob, attempt: int, files: Mapping[str, str], pool: BuildPoolSpec) -> Manifest:
     return {
         "name": names.pod_name(job.name, job.uid, attempt),
         "namespace": job.namespace,
         "labels": {
+            **(pool.pod_metadata.labels or {}),
             names.LABEL_APP: "cijob",
             names.LABEL_COMPONENT: "job",
             names.LABEL_MANAGED_BY: names.COMPONENT,
@@ -83,6 +100,7 @@ def _metadata(job: CiJob, attempt: int, files: Mapping[str, str]) -> Manifest:
             names.LABEL_POOL: job.spec.pool_name,
         },
         "annotations": {
+            **(pool.pod_metadata.annotations or {}),
             # A build cannot be moved to another node: autoscalers must not try.
             "karpenter.sh/do-not-disrupt": "true",
             "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",

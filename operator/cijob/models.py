@@ -81,7 +81,7 @@ class CiJobSpec(Model):
     """What to run. All but cancel, suspend, priority and ttlSecondsAfterFinished is fixed once the CiJob exists."""
 
     pool_name: Annotated[str, Field(min_length=1, max_length=63)] = DEFAULT_POOL
-    """The BuildPool that runs the job. Only default is possible until pools exist."""
+    """The BuildPool that runs the job, such as default (also when unset). Its defaults and limits hold for the job."""
     image: Annotated[str, Field(min_length=1, max_length=1024)]
     """The image of the job container, such as ubuntu:25.10. It runs as the image's own user, not privileged; a script needs
     /bin/sh in it."""
@@ -132,18 +132,22 @@ class CiJobSpec(Model):
     """The job's own Docker daemon."""
     timeout: Duration | None = None
     """How long an attempt may take, counted from the start of its Pod with pulls included: 1s to 168h, such as 1h30m. The
-    operator's default (1h) when unset."""
+    pool's default when unset, or else the operator's (1h)."""
+    queue_timeout: Duration | None = None
+    """How long the job may wait for its turn, or while it is suspended, before it fails as QueueTimeout: 1s to 168h, such as
+    2h. It counts from the creation of the CiJob, and for another attempt from when that may start. The pool's default when
+    unset, or none."""
     retry: Retry = Retry()
     """Whether and when the job runs again after a failure. Unset: only after trouble that is not its own."""
     priority: Annotated[StrictInt, Field(ge=-1000, le=1000)] = 0
-    """Jobs of higher priority are to be admitted first where jobs have to wait, -1000 to 1000; it orders nothing until
-    pools exist. 0 when unset. May be changed at any time."""
+    """Where jobs of a namespace have to wait for their turn, those of higher priority have it first, -1000 to 1000. Between
+    namespaces it counts only where both run equally many. 0 when unset. May be changed at any time."""
     suspend: StrictBool = False
     """True keeps the job waiting: no attempt gets a Pod until it is false again. An attempt that has its Pod goes on. False
     when unset. May be changed at any time."""
     ttl_seconds_after_finished: Annotated[StrictInt, Field(ge=0, le=31536000)] | None = None
-    """Seconds after the end until the CiJob, its Pod and its log are deleted; at most a year, 31536000. The operator's
-    default (86400, a day) when unset. May be changed at any time."""
+    """Seconds after the end until the CiJob, its Pod and its log are deleted; at most a year, 31536000. The pool's
+    default when unset, or else the operator's (86400, a day). May be changed at any time."""
     cancel: Cancel | None = None
     """Set it to end the job: Graceful lets the script handle SIGTERM and afterScript run within the grace period,
     Immediate skips afterScript. Graceful may become Immediate; it is never taken back."""

@@ -10,6 +10,8 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 KIND: Final = "CiJob"
 PLURAL: Final = "cijobs"
+POOL_KIND: Final = "BuildPool"
+POOL_PLURAL: Final = "buildpools"
 DEFAULT_POOL: Final = "default"
 
 COMPONENT: Final = "cijob-operator"

@@ -58,6 +58,8 @@ class ObservedPod:
     #: The CiJob that the labels name.
     job_label: str = ""
     attempt: int = 0
+    #: The pool that the labels name.
+    pool: str = ""
     #: What the operator asked the kubelet to stop this Pod for (`names.ANNOTATION_STOP`); empty if it did not.
     stop: str = ""
     phase: str = "Pending"
@@ -130,6 +132,7 @@ def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
         owner_uid=owner.get("uid", ""),
         owned=bool(meta.get("ownerReferences")),
         job_label=labels.get(names.LABEL_JOB, ""),
+        pool=labels.get(names.LABEL_POOL, ""),
         attempt=int(attempt) if attempt.isdecimal() else 0,
         stop=annotations.get(names.ANNOTATION_STOP, ""),
         phase=status.get("phase", "Pending"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from cijob.admitter import POOL_NAMESPACE
 from cijob.errors import ApiError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from cijob.jobs import JobWatch
     from cijob.leader import Elector
     from cijob.pods import PodWatch
+    from cijob.poolstatus import PoolReporter
     from cijob.pulse import Pulse
     from cijob.reconciler import Reconciler
     from cijob.settings import Settings
@@ -45,6 +47,7 @@ class Operator:
     jobs: JobWatch
     pods: list[PodWatch]
     elector: Elector
+    reporter: PoolReporter
     #: Set once everything was listed.
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     #: Whether this process leads and has seen what the leader before it left.
@@ -54,10 +57,10 @@ class Operator:
         """Why the caches are not in step, or None. A follower's are to be in step too."""
         if not self.listed.is_set():
             return "CiJobs and Pods were not listed yet"
-        if (silence := _oldest([*self.jobs.heard.values()])) > _OUT_OF_STEP:
-            return f"no word of CiJobs for {silence:.0f} s"
-        if (silence := _oldest([watch.heard for watch in self.pods])) > _OUT_OF_STEP:
-            return f"no word of Pods for {silence:.0f} s"
+        silences = self.silences()
+        for resource, kind in (("cijobs", "CiJobs"), ("pods", "Pods")):
+            if silences[resource] > _OUT_OF_STEP:
+                return f"no word of {kind} for {silences[resource]:.0f} s"
         return None
 
     def alive(self) -> str | None:
@@ -74,6 +77,14 @@ class Operator:
                 return f"{what} has done nothing for {age:.0f} s"
         return None
 
+    def silences(self) -> dict[str, float]:
+        """Seconds since the last word of each resource."""
+        return {
+            "buildpools": self.jobs.heard_pools.age(),
+            "cijobs": _oldest([*self.jobs.heard.values()]),
+            "pods": _oldest([watch.heard for watch in self.pods]),
+        }
+
     async def run(self) -> None:
         """Everything, for as long as the operator runs. What ends by an error ends the process: the kubelet restarts it."""
         log.info("the operator starts", namespaces=self.settings.namespaces or "all")
@@ -88,7 +99,7 @@ class Operator:
 
     async def _work(self, key: Key) -> None:
         """The queue's work. A follower only forgets what is gone; all the rest is enqueued again when it leads."""
-        if self.decides or self.reconciler.jobs.get(key) is None:
+        if self.decides or (key[0] != POOL_NAMESPACE and self.reconciler.jobs.get(key) is None):
             await self.reconciler.reconcile(key)
 
     async def _follow(self) -> None:
@@ -110,17 +121,21 @@ class Operator:
         self.decides = True
         for key in self.reconciler.jobs:
             self.queue.add(key)
+        for name in list(self.reconciler.pools):
+            self.reconciler.admitter.changed.add(name[1])
         log.info("the leader decides", jobs=len(self.reconciler.jobs), pods=len(self.reconciler.pods))
+        await self.reporter.run()
 
     async def _list(self, *, reap: bool, pods: bool = True) -> None:
         """List everything, again and again until it works; a leader deletes orphans by the way."""
         pause = _FIRST_PAUSE
         while True:
             try:
+                await self.reconciler.lists.relist_pools()
                 for watch in self.pods if pods else ():
                     await watch.relist()
                 for namespace in self.settings.namespaces or (None,):
-                    await self.reconciler.relist_jobs(namespace, reap=reap)
+                    await self.reconciler.lists.relist_jobs(namespace, reap=reap)
             except ApiError as error:
                 log.warning("cannot list CiJobs and Pods: trying again", error=error.message, seconds=pause)
             else:

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from cijob.errors import InvalidSpec
 from cijob.models import CiJob, CiJobHead, CiJobSpec, CiJobStatus
+from cijob.pool import BuildPool, BuildPoolSpec, BuildPoolStatus
 from cijob.problems import sentences
+from cijob.validation import validate_pool
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -35,6 +37,31 @@ def parse_head(body: Mapping[str, Any]) -> CiJobHead:
         InvalidSpec: the metadata or the status is malformed, which no API server sends.
     """
     return CiJobHead(**_head(body))
+
+
+def parse_pool(body: Mapping[str, Any]) -> BuildPool:
+    """The BuildPool of a body. Unknown fields are ignored.
+
+    Raises:
+        InvalidSpec: a field is malformed.
+    """
+    try:
+        spec = BuildPoolSpec.model_validate(body.get("spec") or _NOTHING)
+        status = BuildPoolStatus.model_validate(body.get("status") or _NOTHING)
+    except ValidationError as error:
+        raise InvalidSpec(sentences(error, "spec")) from None
+    problems = validate_pool(spec)
+    if problems:
+        raise InvalidSpec(problems)
+    meta = body["metadata"]
+    return BuildPool(
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=int(meta["resourceVersion"]),
+        generation=int(meta.get("generation", 0)),
+        spec=spec,
+        status=status,
+    )
 
 
 def _head(body: Mapping[str, Any]) -> dict[str, Any]:

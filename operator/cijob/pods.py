@@ -71,7 +71,7 @@ class PodWatch:
             if (pod.namespace, pod.name) in news:
                 self._enqueue(pod)
         for pod in missing:
-            if self._namespace in {None, pod.namespace} and await self._reconciler.confirm_pod_gone(pod):
+            if self._namespace in {None, pod.namespace} and await self._reconciler.lists.confirm_pod_gone(pod):
                 self._enqueue(pod)
         return version
 

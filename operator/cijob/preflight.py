@@ -65,7 +65,7 @@ async def _try(cluster: Cluster, settings: Settings) -> None:
         raise
     except ApiNotFound as error:
         raise ConfigurationError(
-            f"The cluster does not know {names.PLURAL}.{names.GROUP}: install the chart with crds.enabled=true, "
+            f"The cluster does not know {names.PLURAL} or {names.POOL_PLURAL} of {names.GROUP}: install the chart with crds.enabled=true, "
             "or apply the manifests of crds/"
         ) from error
     except ApiError as error:

@@ -65,7 +65,8 @@ def _path(root: str, location: Iterable[int | str]) -> str:
     """`spec.env[0].name` of ("env", 0, "name"); pydantic marks a map's key by an extra "[key]"."""
     path, before = root, ""
     for step in map(str, location):
-        if before in _MAPS or step.isdecimal():
+        # A pool's own limits are fields.
+        if (before in _MAPS and path != "spec.limits") or step.isdecimal():
             path += f"[{step[:_SHOWN]}]"
         elif step != "[key]":
             path += f".{step}"

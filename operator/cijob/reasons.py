@@ -25,6 +25,8 @@ class Reason(StrEnum):
     SOURCE_FAILED = "SourceFailed"
     SERVICE_NOT_READY = "ServiceNotReady"
     INVALID_SPEC = "InvalidSpec"
+    NOT_ALLOWED = "NotAllowed"
+    QUEUE_TIMEOUT = "QueueTimeout"
     POD_REJECTED = "PodRejected"
     POD_NAME_CONFLICT = "PodNameConflict"
     DISK_LIMIT_EXCEEDED = "DiskLimitExceeded"
@@ -36,6 +38,7 @@ class Reason(StrEnum):
     DAEMON_LOST = "DaemonLost"
     DAEMON_IMAGE_PULL_FAILED = "DaemonImagePullFailed"
     POD_DELETED = "PodDeleted"
+    POOL_DRAINED = "PoolDrained"
     EVICTED = "Evicted"
     PREEMPTED = "Preempted"
     NODE_LOST = "NodeLost"
@@ -45,11 +48,26 @@ class Reason(StrEnum):
 
     # Waiting.
     SUSPENDED = "Suspended"
+    POOL_AT_CAPACITY = "PoolAtCapacity"
+    NAMESPACE_AT_CAPACITY = "NamespaceAtCapacity"
+    POOL_HELD = "PoolHeld"
+    POOL_NOT_FOUND = "PoolNotFound"
     QUOTA_EXCEEDED = "QuotaExceeded"
     UNSCHEDULABLE = "Unschedulable"
     PULLING_IMAGE = "PullingImage"
     CONTAINER_STARTING = "ContainerStarting"
 
+
+#: Why an attempt must not start yet.
+QUEUED: Final = frozenset(
+    {
+        Reason.SUSPENDED,
+        Reason.POOL_AT_CAPACITY,
+        Reason.NAMESPACE_AT_CAPACITY,
+        Reason.POOL_HELD,
+        Reason.POOL_NOT_FOUND,
+    }
+)
 
 INFRASTRUCTURE: Final = frozenset(
     {
@@ -57,6 +75,7 @@ INFRASTRUCTURE: Final = frozenset(
         Reason.DAEMON_LOST,
         Reason.DAEMON_IMAGE_PULL_FAILED,
         Reason.POD_DELETED,
+        Reason.POOL_DRAINED,
         Reason.EVICTED,
         Reason.PREEMPTED,
         Reason.NODE_LOST,
@@ -83,6 +102,8 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.SOURCE_FAILED: "The repository of spec.source.git could not be checked out.",
     Reason.SERVICE_NOT_READY: "A service was not ready in time: mend what its log shows, or raise its startTimeout.",
     Reason.INVALID_SPEC: "The CiJob's spec cannot be run:",
+    Reason.NOT_ALLOWED: "The pool does not allow this:",
+    Reason.QUEUE_TIMEOUT: "The job's turn did not come within its queueTimeout.",
     Reason.POD_REJECTED: "The cluster refused the job's Pod:",
     Reason.POD_NAME_CONFLICT: "A Pod that is not of this CiJob holds the name of its Pod: delete that Pod, or create the CiJob under another name.",
     Reason.DISK_LIMIT_EXCEEDED: "The job used more disk than it may.",
@@ -91,6 +112,7 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.DAEMON_NOT_READY: "The Docker daemon did not become ready: see the log of the Pod's container dind, or raise spec.docker.startTimeout.",
     Reason.DAEMON_LOST: "The Docker daemon died while the job ran; its containers are gone.",
     Reason.DAEMON_IMAGE_PULL_FAILED: "The Docker daemon's image could not be pulled: ask who runs the operator to check its dind.image.",
+    Reason.POOL_DRAINED: "The pool was drained before the job ended.",
     Reason.POD_DELETED: "The job's Pod was deleted before the job ended.",
     Reason.EVICTED: "The job's Pod was evicted from its node.",
     Reason.PREEMPTED: "The job's Pod made room for one of higher priority.",
@@ -99,6 +121,10 @@ MESSAGES: Final[dict[Reason, str]] = {
     Reason.ADMISSION_ERROR: "The node refused the job's Pod.",
     Reason.CONTAINER_STATUS_UNKNOWN: "The node lost track of the job's container.",
     Reason.SUSPENDED: "The job is suspended; it starts once spec.suspend is false.",
+    Reason.POOL_AT_CAPACITY: "The pool runs as many jobs as it may; the job starts when it is its turn.",
+    Reason.NAMESPACE_AT_CAPACITY: "The namespace runs as many jobs in this pool as it may; the job starts when one of them has ended.",
+    Reason.POOL_HELD: "The pool admits no jobs for now: ask who runs it when it opens.",
+    Reason.POOL_NOT_FOUND: "There is no such pool: correct spec.poolName in a new CiJob, or ask who runs the cluster to create it; the job starts then.",
     Reason.QUOTA_EXCEEDED: "The namespace's resource quota is used up; the job starts when there is room.",
     Reason.UNSCHEDULABLE: "No node has room for the job's Pod yet.",
     Reason.PULLING_IMAGE: "The image is being pulled.",

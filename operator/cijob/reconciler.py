@@ -6,8 +6,7 @@ starts from what is observed.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -19,22 +18,22 @@ from cijob.actions import (
     Decision,
     DeleteJob,
     DeletePod,
-    Observed,
     ReadLog,
     StopPod,
 )
+from cijob.admitter import POOL_NAMESPACE, Admitter
 from cijob.cache import Key, Store
 from cijob.decisions import decide, decide_unreadable, refused
 from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable, InvalidSpec
+from cijob.gathering import Gatherer
 from cijob.observation import ObservedPod, observe_pod
 from cijob.parsing import parse, parse_head
-from cijob.policies.attempts import ours
 from cijob.policies.creation import Refusal, creation_failure
-from cijob.reaper import Reaper
-from cijob.recorder import Recorder, job_identity
+from cijob.recorder import Recorder, job_identity, pool_identity
+from cijob.relisting import Relister
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from datetime import datetime
 
     from cijob.cluster import Body, Cluster
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from cijob.workqueue import WorkQueue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 
 def pod_identity(pod: ObservedPod) -> tuple[Key, str, int]:
@@ -56,18 +53,25 @@ class Reconciler:
     """Brings CiJobs one step further at a time."""
 
     def __init__(self, cluster: Cluster, queue: WorkQueue, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self.admitter = Admitter(queue.add, queue.add_in)
         self.jobs: Store[Body] = Store(job_identity)
-        self.pods: Store[ObservedPod] = Store(pod_identity)
+        self.pods: Store[ObservedPod] = Store(pod_identity, seen=self.admitter.saw, gone=self.admitter.ended)
+        self.pools: Store[Body] = Store(pool_identity, seen=self.admitter.observe, gone=self.admitter.gone)
+        self.lists = Relister(cluster, queue, self.jobs, self.pods, self.pools)
+        self.recorder = Recorder(cluster, self.jobs, queue, clock)
+        self._gatherer = Gatherer(cluster, self.pods, self.admitter)
         self._cluster = cluster
         self._queue = queue
         self._settings = settings
         self._clock = clock
-        self._recorder = Recorder(cluster, self.jobs, queue, clock)
-        self._reaper = Reaper(cluster, self.pods, self.jobs)
 
     async def reconcile(self, key: Key) -> None:
         """Work on one key: the callback of the queue."""
         namespace, name = key
+        if namespace == POOL_NAMESPACE:
+            for job in self.admitter.turns(name):
+                self._queue.add(job)
+            return
         body = self.jobs.get(key)
         if body is None:
             self._forget(key)
@@ -89,57 +93,30 @@ class Reconciler:
             else:
                 if decision.try_again:
                     self._queue.retry(key)
-                else:
+                elif not decision.wants:  # a turn may end as the one before did, such as at a quota
                     self._queue.succeeded(key)
-
-    async def confirm_pod_gone(self, pod: ObservedPod) -> bool:
-        """Whether a Pod that a list lacks is gone for certain; the cache is brought up to date."""
-
-        async def get() -> ObservedPod:
-            return observe_pod(await self._cluster.get_pod(pod.namespace, pod.name))
-
-        return await _confirm_gone(self.pods, pod, get())
-
-    async def relist_jobs(self, namespace: str | None, *, reap: bool = True) -> None:
-        """Compare the cached CiJobs with a consistent list, enqueue each with news, and delete orphans if told to."""
-        bodies, version = await self._cluster.list_jobs(namespace)
-        news, missing = self.jobs.replace(bodies, version)
-        for key in news:  # at once: the requests below may fail
-            self._queue.add(key)
-        for body in missing:
-            key = job_identity(body)[0]
-            if namespace in {None, key[0]} and await _confirm_gone(self.jobs, body, self._cluster.get_job(*key)):
-                self._queue.add(key)
-        self.jobs.forget_before(version)
-        if reap:
-            await self._reaper.reap(namespace)
 
     async def _step(self, key: Key, body: Body) -> Decision:
         try:
             job = parse(body)
         except InvalidSpec as error:
             return await self._invalid(key, body, error)
-        decision = await self._act(job, decide(job, self._gather(job), self._settings, self._clock()))
-        await self._recorder.write(key, job, decision)
+        decision = await self._act(job, await self._decide(job))
+        await self.recorder.write(key, job, decision)
         if decision.look_again_at is not None:
             self._look_again(key, decision.look_again_at)
         return decision
 
-    def _gather(self, job: CiJob, absent: frozenset[str] = frozenset()) -> Observed:
-        current = job.status.current
-        keys = {number: (job.namespace, names.pod_name(job.name, job.uid, number)) for number in range(1, current + 1)}
-        gone = self.pods.removed(keys[current])
-        if gone is not None and not (ours(job, gone, current) and job.status.pod_uid in {None, gone.uid}):
-            gone = None
-        before = [(number, keys[number]) for number in range(1, current)]
-        pods = [(number, pod) for number, key in before if (pod := self.pods.get(key)) is not None]
-        removed = {pod.uid for _, key in before if (pod := self.pods.removed(key)) is not None}
-        return Observed(
-            pod=self.pods.get(keys[current]),
-            gone=gone,
-            others=tuple(pod for number, pod in pods if ours(job, pod, number)),
-            absent=absent | removed,
-        )
+    async def _decide(self, job: CiJob, absent: frozenset[str] = frozenset(), log: str | None = None) -> Decision:
+        """Decide, and have the job wait for a turn if it wants one, or give up the one that it does not use."""
+        decision = decide(job, await self._gatherer.gather(job, absent, log), self._settings, self._clock())
+        if decision.wants:
+            self.admitter.wait(job)
+        elif isinstance(decision.action, CreatePod):
+            self.admitter.starts(job)
+        elif not isinstance(decision.action, ConfirmPod):  # after which it is decided anew
+            self.admitter.leave((job.namespace, job.name))
+        return decision
 
     async def _act(self, job: CiJob, decision: Decision) -> Decision:
         """Carry out the action; gives what is left to do."""
@@ -174,7 +151,7 @@ class Reconciler:
                 self.pods.observe(found)
             if found.uid == uid:
                 absent = frozenset()
-        decision = decide(job, self._gather(job, absent), self._settings, self._clock())
+        decision = await self._decide(job, absent)
         if isinstance(decision.action, ConfirmPod):  # the cache has yet to catch up
             return Decision(try_again=True)
         return await self._act(job, decision)
@@ -189,8 +166,7 @@ class Reconciler:
         except ApiError as error:
             log.info("the log of a service cannot be read", container=wanted.container, error=str(error))
             log_lines = ""
-        observed = replace(self._gather(job), log=log_lines)
-        return await self._act(job, decide(job, observed, self._settings, self._clock()))
+        return await self._act(job, await self._decide(job, log=log_lines))
 
     async def _create_pod(self, job: CiJob, manifest: Body) -> Decision:
         try:
@@ -199,7 +175,7 @@ class Reconciler:
             return await self._not_created(job, manifest, error)
         pod = self._observe_pod(created)
         log.info("created the Pod", pod=pod.name)
-        return self._with_created(job, pod)
+        return await self._with_created(job)
 
     async def _not_created(self, job: CiJob, manifest: Body, error: ApiError) -> Decision:
         failure = creation_failure(error)
@@ -209,7 +185,7 @@ class Reconciler:
             except ApiNotFound as gone:
                 raise ApiConflict(gone.status, gone.reason, "the Pod of that name went meanwhile") from gone
             log.info("the Pod is there already", pod=pod.name)
-            return self._with_created(job, pod)
+            return await self._with_created(job)
         if failure.refusal is Refusal.AGAIN:
             if isinstance(error, ApiConflict | ApiUnavailable):
                 raise error
@@ -218,10 +194,14 @@ class Reconciler:
             log.error(
                 "the operator may not create Pods: install the chart's RBAC for this namespace", error=error.message
             )
+        if failure.refusal is Refusal.QUOTA:
+            self.admitter.refused(job)
+        else:
+            self.admitter.leave((job.namespace, job.name))
         return refused(job, failure, self._clock())
 
-    def _with_created(self, job: CiJob, pod: ObservedPod) -> Decision:
-        decision = decide(job, replace(self._gather(job), pod=pod), self._settings, self._clock())
+    async def _with_created(self, job: CiJob) -> Decision:
+        decision = await self._decide(job)
         if decision.action is not None:  # one at a time
             self._queue.add((job.namespace, job.name))
         return decision
@@ -253,13 +233,14 @@ class Reconciler:
         except InvalidSpec as worse:
             log.error("a CiJob cannot be read, nor can its status be written", error=str(worse))  # noqa: TRY400  it says it all
             return NOTHING
+        self.admitter.leave(key)
         ttl = (body.get("spec") or {}).get("ttlSecondsAfterFinished")
         decision = decide_unreadable(
             head, ttl if isinstance(ttl, int) else None, str(error), self._settings, self._clock()
         )
         if isinstance(decision.action, DeleteJob):
             await self._gone_is_fine(self._cluster.delete_job(head.namespace, head.name, head.uid))
-        await self._recorder.write(key, head, decision)
+        await self.recorder.write(key, head, decision)
         if decision.look_again_at is not None:
             self._look_again(key, decision.look_again_at)
         return decision
@@ -274,22 +255,12 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._queue.forget(key)
+        self.admitter.leave(key)
         gone = self.jobs.removed(key)
         if gone is not None:
-            self._recorder.forget(gone["metadata"]["uid"])
+            self.recorder.forget(gone["metadata"]["uid"])
             for number in range(1, _attempt(gone) + 1):
                 self.pods.forget((key[0], names.pod_name(key[1], gone["metadata"]["uid"], number)))
-
-
-async def _confirm_gone(store: Store[T], item: T, get: Awaitable[T]) -> bool:
-    """Whether the cache has news of an object that a list lacks: that it is gone, or what a GET shows in its place."""
-    try:
-        found = await get
-    except ApiNotFound:
-        return store.remove(item)
-    if store.identity(found)[1] != store.identity(item)[1]:
-        store.remove(item)
-    return store.observe(found)
 
 
 def _attempt(body: Body) -> int:

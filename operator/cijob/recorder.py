@@ -28,6 +28,12 @@ def job_identity(body: Body) -> tuple[Key, str, int]:
     return (meta["namespace"], meta["name"]), meta["uid"], int(meta["resourceVersion"])
 
 
+def pool_identity(body: Body) -> tuple[Key, str, int]:
+    """The same of a raw BuildPool, which has no namespace."""
+    meta = body["metadata"]
+    return ("", meta["name"]), meta["uid"], int(meta["resourceVersion"])
+
+
 class Recorder:
     """The only writer of statuses and Events."""
 
@@ -36,6 +42,8 @@ class Recorder:
         self._jobs = jobs
         self._queue = queue
         self._clock = clock
+        #: Called with each status that landed, before the Event.
+        self.wrote: Callable[[CiJobHead, Decision], None] = lambda _job, _decision: None
         #: UIDs of CiJobs with a verdict whose write was not answered: it may have landed.
         self._unanswered: set[str] = set()
 
@@ -60,6 +68,7 @@ class Recorder:
                 self._unanswered.add(job.uid)
             raise
         self._jobs.observe(answer)
+        self.wrote(job, decision)
         end = decision.verdict
         if end is None:
             log.info("wrote the status", phase=str(decision.status.phase), reason=decision.status.reason)

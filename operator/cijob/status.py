@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cijob import names
 from cijob.models import Attempt, CiJobHead, CiJobStatus, Condition, Phase
-from cijob.reasons import Reason
+from cijob.reasons import QUEUED, Reason
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ def waiting(job: CiJobHead, pod: ObservedPod | None, reason: Reason, message: st
 
     Starting once there is a Pod; before that Queued while the attempt must not start, else Pending.
     """
-    without = Phase.QUEUED if reason is Reason.SUSPENDED else Phase.PENDING
+    without = Phase.QUEUED if reason in QUEUED else Phase.PENDING
     return _with_pod(job.status, pod).model_copy(
         update={
             "phase": Phase.STARTING if pod is not None else without,

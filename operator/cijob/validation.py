@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cijob import checks
 from cijob import limits as say
 from cijob.parts import Endpoint
+from cijob.pool import Isolation
 from cijob.quantities import parse_quantity
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cijob.corev1 import EnvFromSource
     from cijob.models import CiJobSpec
     from cijob.parts import Docker, Git, Retry, Service
+    from cijob.pool import BuildPoolSpec
 
 _JOB_NAME = re.compile(say.JOB_NAME)
 _WORKING_DIR = re.compile(say.WORKING_DIR)
@@ -40,9 +42,52 @@ def validate_spec(spec: CiJobSpec) -> list[str]:
     return [f"spec{path}: {message}" for path, message in _problems(spec)]
 
 
+def validate_pool(spec: BuildPoolSpec) -> list[str]:
+    """What makes a pool impossible to use: as for a CiJob."""
+    return [f"spec{path}: {message}" for path, message in _pool_problems(spec)]
+
+
+def _pool_problems(spec: BuildPoolSpec) -> Problems:
+    """Only what would make the operator or the API server fail on each of the pool's Pods."""
+    defaults, limits = spec.defaults, spec.limits
+    yield from checks.resources(defaults.resources, ".defaults.resources")
+    if defaults.docker is not None:
+        yield from checks.resources(defaults.docker.resources, ".defaults.docker.resources")
+    daemon = limits.docker.resources if limits.docker is not None else None
+    yield from checks.quantities(
+        {f"[{name}]": amount for name, amount in (limits.resources or {}).items()}, ".limits.resources"
+    )
+    yield from checks.quantities(
+        {f"[{name}]": amount for name, amount in (daemon or {}).items()}, ".limits.docker.resources"
+    )
+    sizes = {".limits.docker.storage": limits.docker.storage if limits.docker is not None else None}
+    if defaults.docker is not None and defaults.docker.storage is not None:
+        sizes[".defaults.docker.storage.size"] = defaults.docker.storage.size
+    yield from checks.quantities({path: size for path, size in sizes.items() if size is not None}, "")
+    for path, text in (
+        (".defaults.timeout", defaults.timeout),
+        (".defaults.queueTimeout", defaults.queue_timeout),
+        (".limits.timeout", limits.timeout),
+        (".nodeLostGrace", spec.node_lost_grace),
+    ):
+        if text is not None:
+            yield from checks.duration(text, path, (say.MIN_TIMEOUT, say.MAX_TIMEOUT), say.SAY_TIMEOUT)
+    if spec.docker.isolation is Isolation.RUNTIME_CLASS and spec.placement.runtime_class_name is None:
+        yield ".docker.isolation", say.SAY_RUNTIME_CLASS
+    for index, one in enumerate(spec.placement.tolerations or ()):
+        if not one.key and one.operator != "Exists":
+            yield f".placement.tolerations[{index}]", say.SAY_TOLERATION
+    metadata = spec.pod_metadata
+    if any(
+        key.partition("/")[0].endswith(say.RESERVED_DOMAINS)
+        for key in {**(metadata.labels or {}), **(metadata.annotations or {})}
+    ):
+        yield ".podMetadata", say.SAY_POD_METADATA
+
+
 def _problems(spec: CiJobSpec) -> Problems:
     """Pairs of a path below spec and a sentence."""
-    if spec.pool_name != "default":
+    if not _DNS_LABEL.fullmatch(spec.pool_name):
         yield ".poolName", say.SAY_POOL
     yield from checks.image(spec.image, ".image")
     yield from _commands(spec)
@@ -59,8 +104,9 @@ def _problems(spec: CiJobSpec) -> Problems:
     yield from checks.resources(spec.resources, ".resources")
     yield from _docker(spec.docker)
     yield from _retry(spec.retry)
-    if spec.timeout is not None:
-        yield from checks.duration(spec.timeout, ".timeout", (say.MIN_TIMEOUT, say.MAX_TIMEOUT), say.SAY_TIMEOUT)
+    for path, text in ((".timeout", spec.timeout), (".queueTimeout", spec.queue_timeout)):
+        if text is not None:
+            yield from checks.duration(text, path, (say.MIN_TIMEOUT, say.MAX_TIMEOUT), say.SAY_TIMEOUT)
 
 
 def _commands(spec: CiJobSpec) -> Problems:

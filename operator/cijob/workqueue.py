@@ -29,6 +29,9 @@ class WorkQueue:
     """
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
+        #: How often work was done again after trouble, and how often an internal error ended it.
+        self.retried = 0
+        self.broken = 0
         self._jitter = jitter
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._queued: set[Key] = set()
@@ -74,6 +77,7 @@ class WorkQueue:
         `at_least` is what the API server asked for (Retry-After), up to five minutes: until then nothing else, such as an
         event or a timer that was set before, makes the key be worked on.
         """
+        self.retried += 1
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = min(_LAST_RETRY, _FIRST_RETRY * 2.0 ** min(failures, 16))
@@ -127,6 +131,7 @@ class WorkQueue:
             try:
                 await work(key)
             except Exception:  # a defect that one key brings out must not stop the work on all others
+                self.broken += 1
                 log.exception("internal error: please report it", key="/".join(key), seconds=self.retry(key))
             finally:
                 self._done(key)

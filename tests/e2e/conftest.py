@@ -26,6 +26,7 @@ ALONE = {
     "test_ends",
     "test_faults_on_a_node",
     "test_nodes",
+    "test_pools",
     "test_shutdown",
     "test_takeover",
     "test_writes",

@@ -131,5 +131,15 @@ class Follower:
         self._changed = asyncio.Event()
 
 
+def pool(name: str, **capacity: int) -> Body:
+    """A BuildPool; without limits unless it says so."""
+    return {
+        "apiVersion": "cijob.dev/v1alpha1",
+        "kind": "BuildPool",
+        "metadata": {"name": name},
+        "spec": {"capacity": capacity},
+    }
+
+
 def _key(body: Body) -> tuple[str, str]:
     return body["metadata"].get("namespace", ""), body["metadata"]["name"]

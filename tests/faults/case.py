@@ -1,4 +1,4 @@
-"""One CiJob of a world, from the user's side: what is done to it, and what it has come to."""
+"""One CiJob of a world, or some that share a pool, from the user's side: what is done to it, and what it has come to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.faults.api import CIJOBS, FINISHED, MERGE_PATCH, Body, Refused
+from tests.faults.api import CIJOBS, FINISHED, MERGE_PATCH, Body, Refused, pool
 
 if TYPE_CHECKING:
     from tests.faults.kubelet import Play
@@ -27,18 +27,33 @@ class Case:
 
     world: World
     name: str
+    namespace: str
+    pool: str
     #: UIDs of the CiJobs that bore the name.
     uids: list[str] = field(default_factory=list)
     #: The operator that leads in the end, where it is not the one that led at the beginning.
     heir: Seat | None = None
+    #: Others that compete for the pool; what is said of writes, events, Pods and the end is then said of all.
+    rivals: list[Case] = field(default_factory=list)
+    #: Whether a leader fell with the POST of a Pod under way: the one that a pool may have beyond its capacity.
+    excused: bool = False
+
+    @property
+    def everyone(self) -> list[Case]:
+        return [self, *self.rivals]
+
+    @property
+    def owners(self) -> list[str]:
+        """UIDs of all CiJobs that there were."""
+        return [uid for one in self.everyone for uid in one.uids]
 
     @property
     def key(self) -> tuple[str, str]:
-        return self.world.namespace, self.name
+        return self.namespace, self.name
 
     @property
     def path(self) -> str:
-        return f"{CIJOBS}/namespaces/{self.world.namespace}/cijobs"
+        return f"{CIJOBS}/namespaces/{self.namespace}/cijobs"
 
     @property
     def job(self) -> Body | None:
@@ -59,7 +74,7 @@ class Case:
 
     @property
     def pattern(self) -> str:
-        """A regular expression for the names of the CiJob and of all that is named after it."""
+        """A regular expression for the names of the CiJob, of its rivals and of all that is named after them; not the pool's."""
         return rf"^{re.escape(self.name)}([-.]|$)"
 
     def writes(self) -> list[Record]:
@@ -84,7 +99,7 @@ class Case:
                 uid, status = _status_patch(write.body)
                 if status.get("phase") in FINISHED:
                     told = " ".join(str(status.get(key)) for key in ("phase", "reason", "exitCode"))
-                    found[f"{self.uids.index(uid) + 1}: {told}"] = None
+                    found[f"{self.owners.index(uid) + 1}: {told}"] = None
         return sorted(found)
 
     # --- what a user does ---------------------------------------------------------------------------------------------
@@ -96,7 +111,7 @@ class Case:
             "apiVersion": "cijob.dev/v1alpha1",
             "kind": "CiJob",
             "metadata": {"name": self.name},
-            "spec": {"image": "busybox", "script": ["true"], **spec},
+            "spec": {"image": "busybox", "script": ["true"], "poolName": self.pool, **spec},
         }
         created = await self.world.lab.api.call("POST", self.path, body)
         uid = created["metadata"]["uid"]
@@ -107,26 +122,46 @@ class Case:
         """Change fields of its spec."""
         await self.world.lab.api.call("PATCH", f"{self.path}/{self.name}", {"spec": spec}, MERGE_PATCH)
 
+    async def compete(self, play: Play, **capacity: int) -> None:
+        """Create it in a pool of its own, then one more in its namespace, and one in the namespace beside."""
+        self.pool = f"{self.world.namespace}-{self.name}"
+        await self.world.lab.api.call("POST", f"{CIJOBS}/buildpools", pool(self.pool, **capacity))
+        self.rivals = [
+            Case(self.world, f"{self.name}-{place}", namespace, self.pool)
+            for place, namespace in zip(("second", "beside"), self.world.namespaces, strict=True)
+        ]
+        for one in self.everyone:
+            await one.create(play)
+
     async def delete(self) -> None:
-        """Delete it, as kubectl does, without waiting."""
-        with contextlib.suppress(Refused):
-            await self.world.lab.api.call("DELETE", f"{self.path}/{self.name}?propagationPolicy=Background")
+        """Delete it, its rivals and their pool, as kubectl does, without waiting."""
+        for one in self.everyone:
+            with contextlib.suppress(Refused):
+                await self.world.lab.api.call("DELETE", f"{one.path}/{one.name}?propagationPolicy=Background")
+        if self.rivals:
+            await self.world.lab.api.call("DELETE", f"{CIJOBS}/buildpools/{self.pool}")
 
     async def until(self, phase: str, seconds: float) -> None:
         """Wait for a phase; a job that ended without it counts too, so that the oracle can say how."""
         await self.world.lab.jobs.until(lambda: self.phase in {phase, *FINISHED}, seconds)
 
     async def at_rest(self, seconds: float) -> bool:
-        """Wait until its story is over: finished or gone, no Pod alive, and nothing left for the operator to do.
+        """Wait until its story, and its rivals', is over: finished or gone, no Pod alive, nothing left for the operator to do.
 
         The operator has compared everything with two lists of each kind by then.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         pods = self.world.lab.kubelet.pods
-        if not await self.world.lab.jobs.until(lambda: self.job is None or self.phase in FINISHED, seconds):
+        everyone = self.everyone
+        ended = self.world.lab.jobs.until(
+            lambda: all(one.job is None or one.phase in FINISHED for one in everyone), seconds
+        )
+        if not await ended:
             return False
-        if not await pods.until(lambda: not any(_alive(pod) for pod in self.pods), deadline - loop.time()):
+        if not await pods.until(
+            lambda: not any(_alive(pod) for one in everyone for pod in one.pods), deadline - loop.time()
+        ):
             return False
         seat = self.heir or self.world.leader
         if not await seat.proxy.until(seat.leads, deadline - loop.time()):
@@ -139,7 +174,8 @@ class Case:
         lists = [one.target for one in recent if one.full_list and one.answered == 200 and not one.faults]
         # Who begins to lead decides after the second list of Pods only.
         new = self.heir is not None or seat.operator.starts > 1
-        return lists.count("pods") > (3 if new else 1) and lists.count("cijobs") > 1
+        namespaces = len(self.world.namespaces)
+        return lists.count("pods") >= (4 if new else 2) * namespaces and lists.count("cijobs") >= 2 * namespaces
 
     # --- what it has come to ------------------------------------------------------------------------------------------
 
@@ -155,15 +191,22 @@ class Case:
             "job": own if job is not None else "gone",
             "current": job is None or job["metadata"]["uid"] == self.uids[-1],
             "pods": sorted(json.dumps(_pod_state(pod), sort_keys=True) for pod in self.pods),
+            "rivals": [one.end_state() for one in self.rivals],
         }
 
     def pods_ever(self) -> list[int]:
-        """How many Pods each CiJob of the name ever had."""
-        return [len(self.world.lab.kubelet.ever[uid]) for uid in self.uids]
+        """How many Pods each CiJob ever had."""
+        return [len(self.world.lab.kubelet.ever[uid]) for uid in self.owners]
 
     def most_alive(self) -> int:
         """The most Pods of one CiJob that lived at once."""
-        return max(self.world.lab.kubelet.most_alive[uid] for uid in self.uids)
+        return max(self.world.lab.kubelet.most_alive[uid] for uid in self.owners)
+
+    def most_in_pool(self) -> int:
+        """The most Pods of its pool that lived at once, where it has one of its own; the one excused is left out."""
+        if not self.rivals:
+            return 0
+        return self.world.lab.kubelet.most_in_pool[self.pool] - self.excused
 
 
 _COMPARED: Final = ("phase", "reason", "message", "exitCode", "attempt", "retries")

@@ -79,7 +79,7 @@ async def control_plane(folder: Path) -> AsyncIterator[Upstream]:
             await _wait_for(lambda: _ready(api), lambda: log_tail(log))
             for crd in crds:
                 await _install(api, crd)
-            # It looks for new kinds every 30 s only: it starts when ours is there.
+            # It looks for new kinds every 30 s only: it starts when ours are there.
             start(
                 "kube-controller-manager", f"--kubeconfig={kubeconfig}", "--leader-elect=false",
                 "--controllers=garbage-collector-controller", "--bind-address=127.0.0.1", f"--secure-port={controllers}",

@@ -23,6 +23,7 @@ from tests.faults.rules import (
     Stale,
     When,
 )
+from tests.faults.world import NAMESPACES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,5 +212,5 @@ def _serve_all(proxy: Proxy, old: Stale) -> None:
 
 def _serve_pods(proxy: Proxy, old: Stale) -> None:
     """As from an API server whose Pods are late: the lists of the start and of the new leader, and the watch from there on."""
-    proxy.arm(Requests(method="GET", path=_POD_LISTS, watch=False, times=2), old)
-    proxy.arm(Requests(method="GET", path=_POD_LISTS, watch=True), Delay(_LATE_SECONDS))
+    proxy.arm(Requests(method="GET", path=_POD_LISTS, watch=False, times=2 * NAMESPACES), old)
+    proxy.arm(Requests(method="GET", path=_POD_LISTS, watch=True, times=NAMESPACES), Delay(_LATE_SECONDS))

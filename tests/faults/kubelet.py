@@ -73,9 +73,12 @@ class Kubelet:
         self.there: dict[str, dict[str, Body]] = defaultdict(dict)
         self.ever: dict[str, list[str]] = defaultdict(list)
         self.most_alive: Counter[str] = Counter()
+        #: By the pool's name: the most of its Pods that lived at once.
+        self.most_in_pool: Counter[str] = Counter()
         self._api = api
         self._played: dict[str, _Pod] = {}
         self._alive: dict[str, set[str]] = defaultdict(set)
+        self._in_pool: dict[str, set[str]] = defaultdict(set)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -110,12 +113,16 @@ class Kubelet:
             self.there[owner].pop(meta["uid"], None)
         else:
             self.there[owner][meta["uid"]] = body
-        alive = self._alive[owner]
-        if event == "DELETED" or body["status"].get("phase") in _TERMINAL:
-            alive.discard(meta["uid"])
-        else:
-            alive.add(meta["uid"])
-        self.most_alive[owner] = max(self.most_alive[owner], len(alive))
+        pool = meta.get("labels", {}).get("cijob.dev/pool", "")
+        for alive, most, key in (
+            (self._alive[owner], self.most_alive, owner),
+            (self._in_pool[pool], self.most_in_pool, pool),
+        ):
+            if event == "DELETED" or body["status"].get("phase") in _TERMINAL:
+                alive.discard(meta["uid"])
+            else:
+                alive.add(meta["uid"])
+            most[key] = max(most[key], len(alive))
 
     # --- one Pod ------------------------------------------------------------------------------------------------------
 

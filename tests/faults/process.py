@@ -29,12 +29,14 @@ _STOP_SECONDS: Final = 15
 
 
 class Operator:
-    """`python -m cijob` on one namespace; `async with` runs it. Whenever it was killed, it is started anew.
+    """`python -m cijob` on one namespace, or more; `async with` runs it. Whenever it was killed, it is started anew.
 
     `bury` is called between the two, to make way: the dead process's Lease has to run out first.
     """
 
-    def __init__(self, url: str, namespace: str, folder: Path, bury: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, url: str, namespace: str, folder: Path, bury: Callable[[], Awaitable[None]], *neighbours: str
+    ) -> None:
         self._bury = bury
         self.log = folder / f"{namespace}.log"
         self.kills = 0
@@ -50,7 +52,7 @@ class Operator:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT / "operator"),
             "KUBECONFIG": str(write_kubeconfig(url, folder / f"{namespace}.kubeconfig")),
-            "CIJOB_OPERATOR_NAMESPACES": namespace,
+            "CIJOB_OPERATOR_NAMESPACES": ",".join((namespace, *neighbours)),
             "CIJOB_OPERATOR_RELIST_SECONDS": str(RELIST_SECONDS),
             "CIJOB_OPERATOR_TERMINATION_GRACE_SECONDS": "2",
             "CIJOB_OPERATOR_LEASE_NAMESPACE": namespace,

@@ -27,6 +27,8 @@ class Scenario:
     name: str
     end: str
     drive: Callable[[Case], Awaitable[None]]
+    #: How many CiJobs it has at once.
+    jobs: int = 1
 
 
 async def _success(case: Case) -> None:
@@ -94,6 +96,10 @@ async def _cancel_in_flight(case: Case, when: When, play: Play) -> None:
             await cancelled.wait()
 
 
+async def _queue(case: Case) -> None:
+    await case.compete(Play(), running=1)
+
+
 def _verdict_of(case: Case) -> Requests:
     ended = rf'"phase": "({"|".join(FINISHED)})"'
     return Requests(method="PATCH", path="/cijobs/[^/]+/status$", name=case.pattern, body=ended, times=None)
@@ -112,5 +118,6 @@ SCENARIOS: Final = {
         Scenario("ttl", "gone", _ttl),
         Scenario("delete", "gone", _delete),
         Scenario("recreate", "Failed", _recreate),
+        Scenario("queue", "Succeeded", _queue, jobs=3),
     )
 }

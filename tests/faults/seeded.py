@@ -103,9 +103,9 @@ BUGS: Final = (
     ),
     Bug(
         "a list that lacks a CiJob is believed",
-        "reconciler.py",
-        "if namespace in {None, key[0]} and await _confirm_gone(self.jobs, body, self._cluster.get_job(*key)):",
-        "if namespace in {None, key[0]} and self.jobs.remove(body):",
+        "relisting.py",
+        "if namespace in {None, key[0]} and await _confirm_gone(self._jobs, body, self._cluster.get_job(*key)):",
+        "if namespace in {None, key[0]} and self._jobs.remove(body):",
         "test_relist.py::test_a_list_that_lacks_what_is_there_removes_nothing",
     ),
     Bug(
@@ -218,7 +218,7 @@ BUGS: Final = (
     Bug(
         "a follower decides",
         "operation.py",
-        "if self.decides or self.reconciler.jobs.get(key) is None:",
+        "if self.decides or (key[0] != POOL_NAMESPACE and self.reconciler.jobs.get(key) is None):",
         "if self.listed.is_set():",
         "test_operation.py::test_a_follower_has_warm_caches_is_ready_and_writes_nothing",
     ),
@@ -256,6 +256,21 @@ BUGS: Final = (
         "if orphaned(pod, await self._stored_uid(pod)):",
         "if orphaned(pod, self._cached_uid(pod)):",
         "test_reaper.py::test_a_cijob_that_the_cache_lacks_saves_its_pod",
+    ),
+    Bug(
+        "a turn reserves no place",
+        "admitter.py",
+        '        self.admission(name).occupy(slot)\n        self.decided(name, "admitted", waited)',
+        '        self.decided(name, "admitted", waited)',
+        "test_admitter.py::test_a_job_waits_gets_its_turn_and_its_pod_takes_the_place",
+        "queue and kills",
+    ),
+    Bug(
+        "a Pod that has ended keeps its place",
+        "admitter.py",
+        "            self.admission(name).release(key)\n            self._comes_back",
+        "            self._comes_back",
+        "test_pools_in_life.py::test_the_end_of_a_job_admits_the_next_at_once",
     ),
 )
 

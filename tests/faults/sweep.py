@@ -28,7 +28,7 @@ GROUPS: Final = {
     "events": events,
     "takeover": takeover,
 }
-#: Writes beyond those of the run without faults. Done: the one that was struck once more, and what a slow start or a
+#: Writes of a CiJob beyond those of the run without faults. Done: the one that was struck once more, and what a slow start or a
 #: second look adds. Refused: those on an old version while news is late; the pause before the next doubles each time.
 EXTRA_WRITES: Final = 3
 REFUSED_WRITES: Final = 5
@@ -118,7 +118,7 @@ class Sweep:
     async def _share(self, scenario: Scenario, group: str, faults: list[Injection], baseline: Baseline) -> list[Result]:
         """Try faults with one operator for all."""
         many, team = faults[0].company is Company.MANY, faults[0].company is Company.TEAM
-        at_once = asyncio.Semaphore(_CASES if many else 1)
+        at_once = asyncio.Semaphore(_CASES // scenario.jobs if many else 1)
 
         async def one(world: World, number: int, fault: Injection) -> Result:
             async with at_once:
@@ -158,26 +158,33 @@ class Sweep:
 
 def _judge(case: Case, baseline: Baseline, *, rested: bool) -> Iterable[str]:
     """The oracle."""
-    end, pods = case.end_state(), case.pods_ever()
+    end = case.end_state()
     if not rested:
         yield f"no end after {SECONDS:.0f} s"
     if end != baseline.end:
         yield f"end state: {json.dumps(end)}; without faults: {json.dumps(baseline.end)}"
     if case.verdicts() != baseline.verdicts:
         yield f"verdicts written: {case.verdicts()}; without faults: {baseline.verdicts}"
-    for uid in case.uids:
+    for uid in case.owners:
         if (ended := case.world.lab.ended.get(uid)) is not None and (lie := untruthful(ended)):
             yield lie
     if case.heir is not None and case.heir is not case.world.leader:
         yield "nobody took over"
-    if case.most_alive() > 1:
-        yield f"{case.most_alive()} Pods of one CiJob lived at once"
-    if any(count > expected for count, expected in zip(pods, baseline.pods, strict=True)):
-        yield f"Pods made for each CiJob: {pods}; without faults: {baseline.pods}"
+    yield from _too_many_pods(case, case.pods_ever(), baseline.pods)
     done = sum(write.landed for write in case.writes())
     refused = len(case.writes()) - done
-    if done > len(baseline.writes) + EXTRA_WRITES or refused > REFUSED_WRITES:
+    jobs = len(case.everyone)
+    if done > len(baseline.writes) + EXTRA_WRITES * jobs or refused > REFUSED_WRITES * jobs:
         yield f"{done} writes done and {refused} refused; without faults: {len(baseline.writes)}"
+
+
+def _too_many_pods(case: Case, made: list[int], expected: list[int]) -> Iterable[str]:
+    if case.most_alive() > 1:
+        yield f"{case.most_alive()} Pods of one CiJob lived at once"
+    if case.most_in_pool() > 1:
+        yield f"{case.most_in_pool()} Pods lived at once in a pool that has room for one"
+    if any(count > most for count, most in zip(made, expected, strict=True)):
+        yield f"Pods made for each CiJob: {made}; without faults: {expected}"
 
 
 def untruthful(job: Body) -> str | None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tests.faults.conftest import Parts
 
 #: Each takeover takes its 10 s.
-_TAKEN_OVER = {"success", "cancel"}
-_QUICK = {("success", "kills"), ("cancel", "events"), ("recreate", "answers")}
+_TAKEN_OVER = {"success", "cancel", "queue"}
+_QUICK = {("success", "kills"), ("cancel", "events"), ("recreate", "answers"), ("queue", "kills")}
 
 
 @pytest.mark.faults

@@ -1,4 +1,4 @@
-"""A control plane with a fake kubelet, and namespaces in it that each have an operator, or two, behind proxies."""
+"""A control plane with a fake kubelet, and pairs of namespaces in it that each have an operator, or two, behind proxies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tests.faults.api import CIJOBS, FINISHED, LEASES, Api, Body, Follower
+from tests.faults.api import CIJOBS, FINISHED, LEASES, Api, Body, Follower, pool
 from tests.faults.case import Case
 from tests.faults.controlplane import control_plane
 from tests.faults.kubelet import Kubelet
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds until an operator has listed and watches; its start is slow where many start at once.
 _START_SECONDS: Final = 60
+#: How many each operator serves, and lists and watches one by one.
+NAMESPACES: Final = 2
 
 
 @dataclass(slots=True, eq=False)
@@ -54,16 +56,18 @@ class Lab:
 
     @asynccontextmanager
     async def world(self, operators: int = 1) -> AsyncIterator[World]:
-        """A new namespace with an operator of its own that is ready, or more of which one leads."""
-        namespace = f"faults-{next(self.numbers)}"
-        await self.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-        world = World(self, namespace)
+        """A new namespace, its neighbour and a pool, with an operator of their own that is ready, or more of which one leads."""
+        world = World(self, f"faults-{next(self.numbers)}")
+        namespace, neighbour = world.namespaces
+        for name in world.namespaces:
+            await self.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        await self.api.call("POST", f"{CIJOBS}/buildpools", pool(namespace))
         async with contextlib.AsyncExitStack() as stack:
             for number in range(operators):
                 folder = self.folder / f"{namespace}-{number}"
                 folder.mkdir()
                 proxy = await stack.enter_async_context(Proxy(self.upstream))
-                operator = Operator(proxy.url, namespace, folder, partial(world.bury, number))
+                operator = Operator(proxy.url, namespace, folder, partial(world.bury, number), neighbour)
                 world.seats.append(Seat(proxy, operator))
                 await stack.enter_async_context(operator)
             if not await world.ready():
@@ -106,18 +110,24 @@ class Seat:
         return self.led_at >= self.operator.began
 
     def watches(self) -> bool:
-        """Whether the process that runs now has both of its watches."""
+        """Whether the process that runs now has all of its watches: CiJobs and Pods of two namespaces, and pools."""
         recent = itertools.takewhile(lambda one: one.at >= self.operator.began, reversed(self.proxy.records))
-        return {"pods", "cijobs"} <= {one.target for one in recent if one.watch and one.answered == 200}
+        watched = {one.path.partition("?")[0] for one in recent if one.watch and one.answered == 200}
+        return len(watched) == 2 * NAMESPACES + 1
 
 
 @dataclass(slots=True, eq=False)
 class World:
-    """One namespace and its operators."""
+    """One namespace with its neighbour, their pool, which has the namespace's name, and their operators."""
 
     lab: Lab
     namespace: str
     seats: list[Seat] = field(default_factory=list)
+
+    @property
+    def namespaces(self) -> tuple[str, str]:
+        """Its own, and its neighbour."""
+        return self.namespace, f"{self.namespace}-beside"
 
     @property
     def leader(self) -> Seat:
@@ -153,4 +163,4 @@ class World:
 
     def case(self, name: str) -> Case:
         """A CiJob of this world, under a name that no other has."""
-        return Case(self, name)
+        return Case(self, name, self.namespace, self.namespace)

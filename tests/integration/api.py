@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 CIJOBS = "/apis/cijob.dev/v1alpha1"
-CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/cijobs.cijob.dev"
+BUILDPOOLS = f"{CIJOBS}/buildpools"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
@@ -50,11 +51,17 @@ class Answer:
         return self.body
 
 
+@dataclass(frozen=True)
 class Api:
-    """Calls by method and path."""
+    """Calls by method and path, as the kubeconfig's user or as another one."""
 
-    def __init__(self, client: ApiClient) -> None:
-        self._client = client
+    client: ApiClient
+    user: str = ""
+    group: str = ""
+
+    def acting_as(self, user: str, group: str = "") -> Api:
+        """The same API server, asked by another user, who is in a group; empty: by the kubeconfig's."""
+        return Api(self.client, user, group)
 
     def call(
         self,
@@ -67,15 +74,18 @@ class Api:
         accept: str = "application/json",
     ) -> Answer:
         """One request; refusals come back as answers too."""
-        request = self._client.param_serialize(
+        headers = {"Accept": accept, "Content-Type": content_type}
+        impersonated = {"Impersonate-User": self.user, "Impersonate-Group": self.group}
+        headers |= {name: value for name, value in impersonated.items() if value}
+        request = self.client.param_serialize(
             method=method,
             resource_path=path,
             query_params=list((query or {}).items()),
-            header_params={"Accept": accept, "Content-Type": content_type},
+            header_params=headers,
             body=body,
             auth_settings=["BearerToken"],
         )
-        response = self._client.call_api(*request, _request_timeout=_SECONDS_PER_CALL)
+        response = self.client.call_api(*request, _request_timeout=_SECONDS_PER_CALL)
         data = response.response.data
         is_json = response.response.headers.get("Content-Type", "").startswith("application/json")
         return Answer(response.status, json.loads(data) if is_json else {"message": data.decode(errors="replace")})
@@ -116,24 +126,25 @@ class Namespace:
 
 
 def install_crd(api: Api, manifest: Path) -> None:
-    """Apply the CRD and wait until the API server works by just this version of it."""
+    """Apply a CRD and wait until the API server works by just this version of it."""
     crd = yaml.safe_load(manifest.read_text())
     query = {"fieldManager": "cijob-tests", "force": "true"}
-    api.call("PATCH", CRD, crd, query=query, content_type=APPLY).wanted()
+    api.call("PATCH", f"{CRDS}/{crd['metadata']['name']}", crd, query=query, content_type=APPLY).wanted()
     # The new schema is served a moment after it is stored. Its OpenAPI document is published last: when that is of this
     # version, the checks are too.
+    kind = crd["spec"]["names"]["kind"]
     wanted = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     deadline = time.monotonic() + _SECONDS_UNTIL_SERVED
-    while any(served_schema(api).get(part) != wanted[part] for part in ("spec", "status")):
+    while any(served_schema(api, kind).get(part) != wanted[part] for part in ("spec", "status")):
         assert time.monotonic() < deadline, f"the API server does not serve {manifest} after {_SECONDS_UNTIL_SERVED} s"
         time.sleep(_SECONDS_BETWEEN_LOOKS)
 
 
-def served_schema(api: Api) -> dict[str, Any]:
-    """The properties of a CiJob as `kubectl explain` reads them: empty while the API server does not serve it yet."""
+def served_schema(api: Api, kind: str = "CiJob") -> dict[str, Any]:
+    """The properties of a kind as `kubectl explain` reads them: empty while the API server does not serve it yet."""
     document = api.call("GET", "/openapi/v3/apis/cijob.dev/v1alpha1")
     schemas = document.body.get("components", {}).get("schemas", {}) if document.ok else {}
-    return next((schema["properties"] for name, schema in schemas.items() if name.endswith(".CiJob")), {})
+    return next((schema["properties"] for name, schema in schemas.items() if name.endswith(f".{kind}")), {})
 
 
 def descriptions(schema: dict[str, Any], path: str = "") -> dict[str, str]:

@@ -29,10 +29,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def api() -> Api:
-    """An API server that serves CiJobs by this checkout's CRD."""
+    """An API server that serves CiJobs and BuildPools by this checkout's CRDs."""
     client = config.new_client_from_config(_kubeconfig())  # type: ignore[no-untyped-call]  # the client has no types here
     server = Api(client)
-    install_crd(server, ROOT / "crds" / "cijobs.cijob.dev.yaml")
+    for manifest in sorted((ROOT / "crds").glob("*.yaml")):
+        install_crd(server, manifest)
     return server
 
 

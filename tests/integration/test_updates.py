@@ -35,6 +35,7 @@ FULL: dict[str, Any] = merged(
             "resources": {"limits": {"cpu": 1}},
             "docker": {"endpoint": "Unix"},
             "timeout": "1h",
+            "queueTimeout": "1h",
             "retry": {"limit": 1},
             "source": {"git": {"url": "https://git.example.com/a.git"}},
             "services": [{"name": "a", "image": "a"}, {"name": "b", "image": "b"}],
@@ -68,6 +69,7 @@ CHANGES: dict[str, Any] = {
     "resources": {"limits": {"cpu": 2}},
     "docker": {"endpoint": "TCP"},
     "timeout": "2h",
+    "queueTimeout": "2h",
     "retry": {"limit": 1, "when": {"exitCodes": [75]}},
     "source": {"git": {"url": "https://git.example.com/a.git", "ref": "main"}},
     # Only the order, which says which Secret is the job's own docker configuration.

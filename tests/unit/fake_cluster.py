@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cijob.cluster import Body, Cluster
 from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable
+from cijob.names import DEFAULT_POOL
 from tests.unit.builders import T0, CiJobBuilder, PodBuilder
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class FakeCluster(Cluster):
     def __init__(self) -> None:  # no super(): there is no client behind it
         self.jobs: dict[Key, Body] = {}
         self.pods: dict[Key, Body] = {}
+        self.pools: dict[Key, Body] = {}
+        #: Labels of namespaces.
+        self.namespaces: dict[str, dict[str, str]] = {}
         self.events: list[Body] = []
         #: By container.
         self.logs: dict[str, str] = {}
@@ -60,6 +64,18 @@ class FakeCluster(Cluster):
         """Somebody creates or changes a Pod."""
         meta = pod.body["metadata"]
         self._store("pod", (meta["namespace"], meta["name"]), copy.deepcopy(pod.body))
+
+    def store_pool(self, name: str = DEFAULT_POOL, **spec: object) -> None:
+        """A platform team creates or changes a BuildPool."""
+        new = {"metadata": {"name": name, "uid": f"pool-{self._version}", "generation": 0}}
+        before = self.pools.get(("", name), new)
+        generation = before["metadata"]["generation"] + 1
+        meta = before["metadata"] | {"generation": generation, "creationTimestamp": self._stamp()}
+        self._store("pool", ("", name), {**copy.deepcopy(before), "metadata": meta, "spec": dict(spec)})
+
+    def remove_pool(self, name: str = DEFAULT_POOL) -> None:
+        """A BuildPool goes."""
+        self._remove("pool", ("", name))
 
     def kubelet(self, change: Callable[[PodBuilder], PodBuilder]) -> None:
         """The kubelet reports on the newest Pod."""
@@ -110,6 +126,24 @@ class FakeCluster(Cluster):
     async def list_pods(self, namespace: str | None) -> tuple[list[Body], int]:
         """All Pods."""
         return self._listed("LIST pod", self.pods, namespace)
+
+    async def list_pools(self) -> tuple[list[Body], int]:
+        """All BuildPools."""
+        return self._listed("LIST pool", self.pools, None)
+
+    async def get_pool(self, name: str) -> Body:
+        """One BuildPool."""
+        return self._got("GET pool", self.pools, ("", name))
+
+    async def patch_pool_status(self, name: str, patch: list[Body]) -> Body:
+        """Change a BuildPool's status."""
+        lost = self._ask("PATCH pool/status")
+        return _answer(self._patch("pool", self.pools, ("", name), patch), lost)
+
+    async def get_namespace(self, name: str) -> Body:
+        """A namespace's labels."""
+        self._ask("GET namespace")
+        return {"metadata": {"name": name, "labels": dict(self.namespaces.get(name, {}))}}
 
     async def get_job(self, namespace: str, name: str) -> Body:
         """One CiJob."""
@@ -187,6 +221,10 @@ class FakeCluster(Cluster):
 
     # --- inside
 
+    @property
+    def _stored(self) -> dict[str, dict[Key, Body]]:
+        return {"job": self.jobs, "pod": self.pods, "pool": self.pools}
+
     def _ask(self, request: str) -> ApiError | None:
         """Note a request; the error to give once it was carried out, if its answer is to be lost."""
         self.requests.append(request)
@@ -199,7 +237,7 @@ class FakeCluster(Cluster):
         raise error
 
     def _store(self, kind: str, key: Key, body: Body) -> Body:
-        stored = self.jobs if kind == "job" else self.pods
+        stored = self._stored[kind]
         self._version += 1
         body["metadata"]["resourceVersion"] = str(self._version)
         self.told.append(("MODIFIED" if key in stored else "ADDED", kind, copy.deepcopy(body)))
@@ -207,7 +245,7 @@ class FakeCluster(Cluster):
         return copy.deepcopy(body)
 
     def _remove(self, kind: str, key: Key) -> None:
-        body = (self.jobs if kind == "job" else self.pods).pop(key)
+        body = self._stored[kind].pop(key)
         self._version += 1
         body["metadata"]["resourceVersion"] = str(self._version)
         self.told.append(("DELETED", kind, body))

@@ -214,11 +214,15 @@ async def test_requests_go_where_they_should() -> None:
 
 
 async def test_the_probe_asks_for_one_of_each() -> None:
-    server = Server((200, {}), (200, {}))
+    server = Server((200, {}), (200, {}), (200, {}))
     async with talking_to(server) as cluster:
         await cluster.probe("ns")
 
-    assert server.asked == [f"GET {CIJOBS}/namespaces/ns/cijobs?limit=1", "GET /api/v1/namespaces/ns/pods?limit=1"]
+    assert server.asked == [
+        f"GET {CIJOBS}/buildpools?limit=1",
+        f"GET {CIJOBS}/namespaces/ns/cijobs?limit=1",
+        "GET /api/v1/namespaces/ns/pods?limit=1",
+    ]
 
 
 def line(kind: str, /, **body: object) -> bytes:

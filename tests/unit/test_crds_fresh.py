@@ -51,8 +51,11 @@ def test_another_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in found.stderr
 
 
-def test_the_chart_copy_is_the_crd_between_two_template_conditions() -> None:
-    plain, templated, _ = (path.read_text() for path in generated(ROOT))
+@pytest.mark.parametrize(("crd", "copy"), [("cijobs.cijob.dev", "crds"), ("buildpools.cijob.dev", "crd-buildpools")])
+def test_the_chart_copy_is_the_crd_between_two_template_conditions(crd: str, copy: str) -> None:
+    paths = ROOT / "crds" / f"{crd}.yaml", ROOT / "charts" / "cijob" / "templates" / f"{copy}.yaml"
+    assert set(paths) <= set(generated(ROOT))
+    plain, templated = (path.read_text() for path in paths)
     lines = templated.splitlines(keepends=True)
     assert lines[0] == "{{- if .Values.crds.enabled }}\n"
     assert lines[-1] == "{{- end }}\n"

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 async def answers(alive: Check, ready: Check, *paths: str) -> list[tuple[int, str]]:
     """Status and text of each path, asked in turn."""
     port = unused_port()
-    runner = await health.serve(port, alive=alive, ready=ready)
+    runner = await health.serve(
+        port, alive=alive, ready=ready, metrics=lambda accept: (accept.encode(), "text/x-metrics")
+    )
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
             return [await _answer(session, path) for path in paths]
@@ -56,14 +58,18 @@ async def test_a_problem_may_pass() -> None:
 
 
 async def test_there_is_nothing_else() -> None:
-    assert [status for status, _ in await answers(lambda: None, lambda: None, "/", "/metrics")] == [404, 404]
+    assert [status for status, _ in await answers(lambda: None, lambda: None, "/", "/metric")] == [404, 404]
+
+
+async def test_metrics_come_in_the_form_that_the_scraper_accepts() -> None:
+    assert await answers(lambda: "stuck", lambda: "not yet", "/metrics") == [(200, "*/*")]
 
 
 async def test_a_port_that_is_taken_is_an_error() -> None:
     port = unused_port()
-    first = await health.serve(port, alive=lambda: None, ready=lambda: None)
+    first = await health.serve(port, alive=lambda: None, ready=lambda: None, metrics=lambda _: (b"", "text/plain"))
     try:
         with pytest.raises(OSError, match="in use"):
-            await health.serve(port, alive=lambda: None, ready=lambda: None)
+            await health.serve(port, alive=lambda: None, ready=lambda: None, metrics=lambda _: (b"", "text/plain"))
     finally:
         await first.cleanup()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from cijob import launcher, names, scripts
 from cijob.errors import InvalidSpec
 from cijob.manifests import build_pod, timeout_seconds
+from cijob.pool import NO_RULES, BuildPoolSpec
 from cijob.quantities import parse_quantity
 from cijob.settings import Settings
 from cijob.validation import validate_spec
@@ -83,6 +84,7 @@ ALL_FIELDS = a_cijob().with_spec(  # noqa: S604  the field shell of the spec, no
         "startTimeout": "1m30s",
     },
     timeout="1h30m",
+    queueTimeout="2h",
     retry={"limit": 2, "when": {"exitCodes": [75]}},
     ttlSecondsAfterFinished=60,
 )
@@ -104,6 +106,7 @@ CASES: dict[str, tuple[CiJobBuilder, Settings]] = {
         ),
         Settings(git_image="alpine/git:2", git_image_pull_policy="Never"),
     ),
+    "pool": (a_cijob().with_spec(poolName="big", platform="linux/amd64", docker={"endpoint": "Unix"}), Settings()),
     "command-docker-disabled": (a_cijob().with_command("/build").without_docker(), Settings()),
     "all-fields": (
         ALL_FIELDS,
@@ -119,17 +122,41 @@ CASES: dict[str, tuple[CiJobBuilder, Settings]] = {
         ),
     ),
 }
+POOLS = {
+    "pool": BuildPoolSpec.model_validate(
+        {
+            "docker": {"isolation": "RuntimeClass"},
+            "placement": {
+                "nodeSelector": {"pool": "big"},
+                "tolerations": [{"key": "builds", "operator": "Exists", "effect": "NoSchedule"}],
+                "affinity": {
+                    "podAntiAffinity": {
+                        "preferredDuringSchedulingIgnoredDuringExecution": [
+                            {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname"}}
+                        ]
+                    }
+                },
+                "runtimeClassName": "sysbox-runc",
+                "priorityClassName": "builds",
+            },
+            "podMetadata": {
+                "labels": {"cost-centre": "ci", names.LABEL_POOL: "other"},
+                "annotations": {"io.kubernetes.cri-o.userns-mode": "auto:size=65536"},
+            },
+        }
+    )
+}
 every_case = pytest.mark.parametrize("case", list(CASES))
 
 
-def pod_of(job: CiJobBuilder, settings: Settings | None = None) -> Manifest:
+def pod_of(job: CiJobBuilder, settings: Settings | None = None, pool: BuildPoolSpec = NO_RULES) -> Manifest:
     """The Pod of the first attempt."""
-    return build_pod(job.job, 1, settings or Settings())
+    return build_pod(job.job, 1, settings or Settings(), pool)
 
 
 def built(case: str) -> Manifest:
     """The Pod of a case."""
-    return pod_of(*CASES[case])
+    return pod_of(*CASES[case], POOLS.get(case, NO_RULES))
 
 
 def shown(pod: Manifest) -> Manifest:
@@ -314,13 +341,13 @@ def test_the_pod_is_the_cijobs_and_autoscalers_leave_it_alone(case: str) -> None
             "blockOwnerDeletion": True,
         }
     ]
-    assert meta["labels"] == {
+    assert meta["labels"] == dict(POOLS.get(case, NO_RULES).pod_metadata.labels or {}) | {
         "app.kubernetes.io/name": "cijob",
         "app.kubernetes.io/component": "job",
         "app.kubernetes.io/managed-by": "cijob-operator",
         "cijob.dev/job": JOB_NAME,
         "cijob.dev/attempt": "1",
-        "cijob.dev/pool": "default",
+        "cijob.dev/pool": CASES[case][0].job.spec.pool_name,
     }
     key, _, value = names.POD_SELECTOR.partition("=")
     assert meta["labels"][key] == value, "the operator's own watch must see it"

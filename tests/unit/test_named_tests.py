@@ -10,7 +10,7 @@ import pytest
 from tests.faults.seeded import BUGS, Bug
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["failures.md", "reliability.md", "daemon.md"]
+PAGES = ["failures.md", "reliability.md", "daemon.md", "security.md"]
 #: A file, a file and one of its functions, or a function of some file.
 _NAMED = re.compile(r"(test_\w+\.py)?(?:::)?(test_\w+)?")
 _FUNCTION = re.compile(r"^ *(?:async )?def (test_\w+)\(", re.MULTILINE)

@@ -14,6 +14,7 @@ from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 from cijob.leader import Elector, Place
 from cijob.operation import Operator
 from cijob.pods import PodWatch
+from cijob.poolstatus import PoolReporter
 from cijob.pulse import Pulse
 from cijob.reconciler import Reconciler
 from cijob.settings import Settings
@@ -36,6 +37,7 @@ class Api(FakeCluster):
 
     def __init__(self, holder: str = "") -> None:
         super().__init__()
+        self.store_pool()
         spec = {"holderIdentity": holder, "leaseDurationSeconds": 10}
         self.lease: Body = {"metadata": {"resourceVersion": "1"}, "spec": spec}
         self.away = False
@@ -74,6 +76,7 @@ class QuietJobs:
     def __init__(self) -> None:
         self.turns: dict[str | None, Pulse] = {None: Pulse()}
         self.heard: dict[str | None, Pulse] = {None: Pulse()}
+        self.heard_pools = Pulse()
 
     async def run(self) -> None:
         """Nothing, for ever."""
@@ -88,7 +91,8 @@ def an_operator(api: Api) -> Operator:
     api.before_write = elector.check
     jobs = cast("JobWatch", QuietJobs())
     watch = PodWatch(api, reconciler, None, lambda pod: queue.add((pod.namespace, pod.owner_name or "")))
-    return Operator(Settings(), reconciler, queue, jobs, [watch], elector)
+    reporter = PoolReporter(api, reconciler.pools, reconciler.admitter, lambda: at(0))
+    return Operator(Settings(), reconciler, queue, jobs, [watch], elector, reporter)
 
 
 @asynccontextmanager
@@ -114,9 +118,12 @@ def test_a_leader_lists_everything_once_more_and_then_decides() -> None:
         api.store_job(a_cijob())
         operator = an_operator(api)
         async with running(operator):
-            await wait_for(lambda: bool(writes(api)), 5)
+            await wait_for(lambda: "POST pod" in api.requests, 5)
         before = api.requests[: api.requests.index("POST pod")]
-        assert before == ["LIST pod", "LIST job", "LIST pod", "LIST job"], "the last two since it leads"
+        lists = ["LIST pool", "LIST pod", "LIST job"]
+        assert [request for request in before if "LIST" in request] == ["LIST pod", "LIST pool", "LIST job", *lists], (
+            "the last three since it leads"
+        )
 
     virtual_time.run(story())
 
@@ -262,8 +269,8 @@ def test_a_list_that_fails_as_it_begins_to_lead_is_tried_again_before_anything_i
             api.refuse("LIST pod", ApiError(500, "", "not yet"), times=2)
             api.lease = {"metadata": {"resourceVersion": "9"}, "spec": {"holderIdentity": ""}}
             await wait_for(lambda: bool(writes(api)), 60)
-        since = api.requests[2 : api.requests.index("POST pod")]
-        tries = ["LIST pod"] * 3 + ["LIST job", "LIST pod"] * 3 + ["LIST job"]
+        since = api.requests[3 : api.requests.index("POST pod")]
+        tries = ["LIST pool", "LIST pod"] * 2 + ["LIST pool", "LIST pod", "LIST job"] * 4
         assert [request for request in since if "LIST" in request] == tries
 
     virtual_time.run(story())

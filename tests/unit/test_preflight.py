@@ -89,14 +89,14 @@ async def test_missing_crds_are_to_be_installed(cluster: Server) -> None:
 
     message = await problem(cluster)
 
-    assert "does not know cijobs.cijob.dev" in message
+    assert "does not know cijobs or buildpools of cijob.dev" in message
     assert "crds.enabled" in message
 
 
 async def test_a_version_of_the_crd_that_is_not_served_is_to_be_installed(cluster: Server) -> None:
     cluster.refuse("GET probe None", NO_CRD)
 
-    assert "does not know cijobs.cijob.dev" in await problem(cluster)
+    assert "does not know cijobs or buildpools of cijob.dev" in await problem(cluster)
 
 
 async def test_a_missing_right_is_named(cluster: Server) -> None:

@@ -97,7 +97,7 @@ async def test_a_cijob_that_the_cache_lacks_saves_its_pod() -> None:
     assert (len(pods), version > 0) == (1, True)
     world.api.store_job(a_cijob())
 
-    await world.operator._reaper.reap(None)
+    await world.operator.lists._reaper.reap(None)
 
     assert POD_KEY in world.api.pods
 
@@ -116,7 +116,7 @@ async def test_a_reaper_of_one_namespace_looks_at_no_other() -> None:
     world = await with_pod(ORPHAN)
     world.operator.pods.observe(ORPHAN.pod)
 
-    await world.operator.relist_jobs("team-b")
+    await world.operator.lists.relist_jobs("team-b")
 
     assert world.api.requests == ["LIST job"]
 

@@ -52,7 +52,7 @@ async def test_the_pods_of_a_running_job_are_not_asked_for_after_a_restart_of_th
     await world.work(at(3))
 
     world.start_operator()
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
     pods, version = await world.api.list_pods(None)
     world.operator.pods.replace(map(observe_pod, pods), version)
     assert world.queue.keys == [JOB_KEY]
@@ -74,7 +74,7 @@ async def test_a_status_that_is_there_already_is_not_written() -> None:
     world = World(a_cijob().running())
     job = world.api.jobs[JOB_KEY]
 
-    await world.operator._recorder.write(JOB_KEY, parse(job), Decision(status=parse(job).status))
+    await world.operator.recorder.write(JOB_KEY, parse(job), Decision(status=parse(job).status))
 
     assert world.api.requests == []
 

@@ -22,10 +22,10 @@ async def test_a_relist_finds_what_the_watch_missed() -> None:
     world = World()
     world.api.told.clear()
 
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
     assert world.queue.keys == [JOB_KEY]
     world.queue.keys.clear()
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
     assert world.queue.keys == [], "no news the second time"
 
 
@@ -36,7 +36,7 @@ async def test_a_deletion_seen_only_by_a_relist_is_confirmed() -> None:
     world.api.told.clear()
     world.api.requests.clear()
 
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
 
     assert world.api.requests == ["LIST job", "GET job"]
     assert world.operator.jobs.get(JOB_KEY) is None
@@ -55,7 +55,7 @@ async def test_a_list_that_lacks_what_is_there_removes_nothing() -> None:
         return answer
 
     world.api.list_jobs = stale  # type: ignore[method-assign]  # a server that answers wrongly once
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
 
     assert world.operator.jobs.get(JOB_KEY) is not None
 
@@ -67,7 +67,7 @@ async def test_a_job_made_anew_under_its_name_is_another() -> None:
     world.api.store_job(a_cijob().with_meta(uid="another"))
     world.api.told.clear()
 
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
 
     body = world.operator.jobs.get(JOB_KEY)
     assert body is not None
@@ -83,7 +83,7 @@ async def test_a_relist_that_breaks_off_does_not_lose_its_news() -> None:
     world.api.refuse("GET job", DOWN)
 
     with pytest.raises(ApiUnavailable):
-        await world.operator.relist_jobs(None)
+        await world.operator.lists.relist_jobs(None)
 
     assert world.queue.keys == [(NAMESPACE, "newer")]
 
@@ -93,7 +93,7 @@ async def test_a_relist_of_one_namespace_says_nothing_of_others() -> None:
     await world.work()
     world.api.requests.clear()
 
-    await world.operator.relist_jobs("team-b")
+    await world.operator.lists.relist_jobs("team-b")
 
     assert world.api.requests == ["LIST job"]
     assert world.operator.jobs.get(JOB_KEY) is not None
@@ -109,7 +109,7 @@ async def test_a_pod_that_a_list_lacks_is_asked_for(uid: str | None) -> None:
     if uid is not None:
         world.api.store_pod(a_pod().with_meta(uid=uid))
 
-    assert await world.operator.confirm_pod_gone(pod)
+    assert await world.operator.lists.confirm_pod_gone(pod)
     found = world.operator.pods.get(POD_KEY)
     assert (found.uid if found else None) == uid
 
@@ -120,5 +120,5 @@ async def test_a_pod_that_is_still_there_stays() -> None:
     pod = world.operator.pods.get(POD_KEY)
     assert pod is not None
 
-    assert not await world.operator.confirm_pod_gone(pod)
+    assert not await world.operator.lists.confirm_pod_gone(pod)
     assert world.operator.pods.get(POD_KEY) == pod

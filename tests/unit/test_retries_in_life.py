@@ -154,7 +154,7 @@ async def test_an_operator_whose_cache_lacks_the_first_pod_asks_for_it(*, there:
     if not there:
         world.api.remove_pod()
     world.start_operator()
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
     world.api.told.clear()
 
     assert await world.work(at(70)) == (["GET pod"] if there else ["GET pod", "POST pod"])
@@ -173,7 +173,7 @@ async def test_an_operator_whose_cache_lacks_a_recorded_pod_asks_before_it_calls
     if not there:
         world.api.remove_pod()
     world.start_operator()
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
     world.api.told.clear()
 
     assert await world.work(at(9)) == (["GET pod"] if there else ["GET pod", "PATCH job/status"])
@@ -222,7 +222,7 @@ async def test_a_foreign_pod_of_the_recorded_name_is_not_taken_for_it() -> None:
     world.api.store_pod(a_pod().with_meta(uid="theirs", ownerReferences=None, labels=None))
     world.api.told.clear()
     world.start_operator()
-    await world.operator.relist_jobs(None)
+    await world.operator.lists.relist_jobs(None)
 
     assert await world.work(at(9)) == ["GET pod", "PATCH job/status"]
     assert world.status["reason"] == "PodDeleted"

@@ -27,7 +27,7 @@ from cijob.models import Phase
 from cijob.observation import observe_pod
 from cijob.policies.attempts import alive
 from cijob.reasons import INFRASTRUCTURE
-from tests.unit.builders import JOB_KEY, JOB_UID, T0, Body, CiJobBuilder, PodBuilder, a_cijob, report
+from tests.unit.builders import JOB_KEY, JOB_UID, T0, Body, CiJobBuilder, PodBuilder, a_cijob, a_pod, report
 from tests.unit.fake_cluster import FakeCluster
 from tests.unit.world import World
 
@@ -48,6 +48,14 @@ FAILURES = [
 WRITES = ["POST pod", "PATCH job/status", "PATCH pod", "DELETE pod", "DELETE job", "POST event"]
 
 
+#: The Pod of another team's job, which has the pool's only place until it ends.
+RIVAL = ("team-b", "rival")
+POOLS: dict[str, dict[str, Any]] = {
+    "one place": {"capacity": {"running": 1}},
+    "no limit": {},
+    "held": {"capacity": {"running": 1}, "stopPolicy": "Hold"},
+    "drained": {"stopPolicy": "HoldAndDrain"},
+}
 LATE = report(125, part="services", entry=0, service="db")
 STEPS: dict[str, Callable[[PodBuilder, float], PodBuilder]] = {
     "start": lambda pod, _: pod,
@@ -85,6 +93,8 @@ class Model(FakeCluster):
     late: set[str] = field(default_factory=set)
     stored_statuses: Counter[int] = field(default_factory=Counter)
     stops: Counter[str] = field(default_factory=Counter)
+    #: Whether the pool was ever without a limit: the operator may not know yet that it has one.
+    unlimited: bool = False
     #: A list of Pods as it was, and whether the next list is that one.
     old_list: tuple[list[Body], int] = ([], 1)
     stale: bool = False
@@ -117,7 +127,7 @@ class Model(FakeCluster):
 
     def living(self) -> list[ObservedPod]:
         """Pods that may do something, as far as the operator may know of them."""
-        pods = [observe_pod(body) for body in self.pods.values()]
+        pods = [observe_pod(body) for key, body in self.pods.items() if key != RIVAL]
         return [pod for pod in alive(pods, self.world.settings, self.world.now) if pod.uid not in self.late]
 
     async def create_pod(self, manifest: Body) -> Body:
@@ -130,6 +140,7 @@ class Model(FakeCluster):
             assert attempt == (status.get("attempt") or 1), "an attempt is recorded before its Pod is created"
             assert not status.get("podUID"), "a Pod that was recorded is never created again"
             assert not Phase(status.get("phase", "Pending")).finished, "nothing is created after the end"
+        assert RIVAL not in self.pods or self.unlimited, "never over capacity"
         others = [pod for pod in self.living() if pod.name != manifest["metadata"]["name"]]
         assert others == [], "never two live Pods"
         created = await super().create_pod(manifest)
@@ -184,7 +195,7 @@ class Model(FakeCluster):
         for key, body in list(self.pods.items()):
             job = self.job()
             owned = body["metadata"].get("ownerReferences")
-            if owned and (job is None or job["metadata"]["uid"] != owned[0]["uid"]):
+            if key != RIVAL and owned and (job is None or job["metadata"]["uid"] != owned[0]["uid"]):
                 self._remove("pod", key)
 
 
@@ -194,9 +205,10 @@ class ModelWorld(World):
     def __init__(self, job: CiJobBuilder, **settings: str) -> None:
         super().__init__(job, **settings)
         self.api: Model = Model(self)
+        self.api.store_pool(**POOLS["one place"])
         self.start_operator()
         self.api.store_job(job)
-        self.streams: dict[str, list[tuple[str, Body]]] = {"job": [], "pod": []}
+        self.streams: dict[str, list[tuple[str, Body]]] = {"job": [], "pod": [], "pool": []}
         self.past: list[tuple[str, str, Body]] = []
         self.listed = False
 
@@ -217,11 +229,12 @@ class ModelWorld(World):
         self.collect()
         for stream in self.streams.values():
             stream.clear()
+        await self.operator.lists.relist_pools()
         bodies, version = await self.api.list_pods(None)
         _, missing = self.operator.pods.replace(map(observe_pod, bodies), version)
         for pod in missing:
-            await self.operator.confirm_pod_gone(pod)
-        await self.operator.relist_jobs(None)
+            await self.operator.lists.confirm_pod_gone(pod)
+        await self.operator.lists.relist_jobs(None)
         self.queue.keys.append(JOB_KEY)
         self.listed = True
 
@@ -231,9 +244,10 @@ class ModelWorld(World):
             if not self.listed:
                 await self.lists()
             for _ in range(times):
-                if self.queue.keys:
-                    self.queue.keys.clear()
-                    await self.operator.reconcile(JOB_KEY)
+                keys = [*dict.fromkeys(self.queue.keys)]
+                self.queue.keys.clear()
+                for key in keys:
+                    await self.operator.reconcile(key)
         except Crashed:
             self.crashed()
         except ApiError:
@@ -261,13 +275,20 @@ class Lives(RuleBasedStateMachine):
         lost=st.sampled_from(["Wait", "Retry"]),
         docker=st.booleans(),
         more=st.booleans(),
+        rival=st.booleans(),
     )
-    def begin(self, limit: int, infra: int, lost: str, *, docker: bool, more: bool) -> None:
+    def begin(self, limit: int, infra: int, lost: str, *, docker: bool, more: bool, rival: bool) -> None:
         job = a_cijob().with_retry(limit, infraLimit=infra)
         job = job.with_git().with_service("db") if more else job
         self.limit, self.infra = limit, infra
         self.world = ModelWorld(job if docker else job.without_docker(), ON_NODE_LOST=lost)
         self.api = self.world.api
+        self.pool_changes = 0
+        if rival:
+            labels, owner = {names.LABEL_POOL: names.DEFAULT_POOL}, {"kind": "Job", "name": "rival", "uid": "rival"}
+            rivals = a_pod().with_meta(namespace=RIVAL[0], name=RIVAL[1], labels=labels, ownerReferences=[owner])
+            self.api.store_pod(rivals.with_meta(uid="rival").running())
+        self.api.remember_pods()
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -291,6 +312,7 @@ class Lives(RuleBasedStateMachine):
         self.world.now += timedelta(seconds=seconds)
         self.events_arrive("pod", 100)
         self.events_arrive("job", 100)
+        self.events_arrive("pool", 100)
         self.operator_works(4)
 
     @rule(how=st.sampled_from(["before a write", "after a write", "restart", "list", "restart on an old list"]))
@@ -305,7 +327,7 @@ class Lives(RuleBasedStateMachine):
 
     # --- the way between
 
-    @rule(of=st.sampled_from(["job", "pod"]), number=st.integers(1, 5))
+    @rule(of=st.sampled_from(["job", "pod", "pool"]), number=st.integers(1, 5))
     def events_arrive(self, of: str, number: int) -> None:
         self.world.collect()
         stream = self.world.streams[of]
@@ -313,7 +335,7 @@ class Lives(RuleBasedStateMachine):
             self.world.deliver(kind, of, body)
         del stream[:number]
 
-    @rule(of=st.sampled_from(["job", "pod"]))
+    @rule(of=st.sampled_from(["job", "pod", "pool"]))
     def an_event_is_lost(self, of: str) -> None:
         self.world.collect()
         del self.world.streams[of][:1]
@@ -357,7 +379,12 @@ class Lives(RuleBasedStateMachine):
 
     def pods(self) -> list[Key]:
         """Pods that have not ended."""
-        return [key for key, body in self.api.pods.items() if body["status"]["phase"] not in {"Succeeded", "Failed"}]
+        ended = {"Succeeded", "Failed"}
+        return [key for key in self.own_pods() if self.api.pods[key]["status"]["phase"] not in ended]
+
+    def own_pods(self) -> list[Key]:
+        """All but another team's."""
+        return [key for key in self.api.pods if key != RIVAL]
 
     def change(self, key: Key, step: str) -> None:
         """A Pod's next step; a container that has ended does not start again."""
@@ -381,20 +408,20 @@ class Lives(RuleBasedStateMachine):
     def the_newest_script_runs_or_fails(self, step: str) -> None:
         self.change(self.pods()[-1], step)
 
-    @precondition(lambda self: self.api.pods)
+    @precondition(lambda self: self.own_pods())
     @rule(late=st.booleans())
     def the_newest_pod_vanishes_while_no_operator_is_there(self, *, late: bool) -> None:
-        *_, key = self.api.pods
+        *_, key = self.own_pods()
         manifest = self.api.posted[-1] if self.api.posted else None
         self.api._remove("pod", key)
         if late and manifest is not None:
             self.arrives(manifest)
         self.world.crashed()
 
-    @precondition(lambda self: self.api.pods)
+    @precondition(lambda self: self.own_pods())
     @rule(data=st.data(), by_force=st.booleans())
     def a_pod_is_deleted(self, data: st.DataObject, *, by_force: bool) -> None:
-        key = data.draw(st.sampled_from(list(self.api.pods)))
+        key = data.draw(st.sampled_from(self.own_pods()))
         if by_force:
             self.api._remove("pod", key)
             return
@@ -409,10 +436,26 @@ class Lives(RuleBasedStateMachine):
             self.api.store_job(job.with_cancel(does))
         if does == "orphan":
             self.api.store_job(job.being_deleted())
-            for body in list(self.api.pods.values()):
-                self.api.store_pod(PodBuilder(body).with_meta(ownerReferences=None))
+            for key in self.own_pods():
+                self.api.store_pod(PodBuilder(self.api.pods[key]).with_meta(ownerReferences=None))
         if does in {"delete", "orphan"}:
             self.api._remove("job", JOB_KEY)
+
+    @precondition(lambda self: RIVAL in self.api.pods)
+    @rule(vanishes=st.booleans())
+    def the_other_job_ends(self, *, vanishes: bool) -> None:
+        if not vanishes:
+            self.api.store_pod(PodBuilder(self.api.pods[RIVAL]).ended("Succeeded"))
+        self.api._remove("pod", RIVAL)
+
+    @rule(to=st.sampled_from([*POOLS, "absent"]))
+    def the_pool_changes(self, to: str) -> None:
+        self.pool_changes += 1
+        self.api.unlimited = self.api.unlimited or to in {"no limit", "drained"}
+        if to != "absent":
+            self.api.store_pool(**POOLS[to])
+        elif self.api.pools:
+            self.api.remove_pool()
 
     # --- what always holds
 
@@ -440,7 +483,10 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def writes_are_bounded(self) -> None:
         if hasattr(self, "world"):
-            assert max(self.api.stored_statuses.values(), default=0) <= 4, "quota, starting, running, the end"
+            most = 5 + 2 * self.pool_changes  # what it waits for is told anew once that is another
+            assert max(self.api.stored_statuses.values(), default=0) <= most, (
+                "queued, quota, starting, running, the end"
+            )
             assert max(self.api.stops.values(), default=0) <= 3
 
     # --- the end
@@ -451,11 +497,14 @@ class Lives(RuleBasedStateMachine):
         self.api.stale = False
         self.api.crash = ""
         self.world.listed = False
+        self.api.store_pool(**POOLS["one place"])
+        if RIVAL in self.api.pods:
+            self.api._remove("pod", RIVAL)
         for _ in range(40):
-            for key in list(self.api.pods):
+            for key in self.own_pods():
                 self.finish(key)
             self.api.collect_garbage()
-            for of in ("pod", "job"):
+            for of in ("pod", "job", "pool"):
                 self.events_arrive(of, 1000)
             self.world.queue.keys.append(JOB_KEY)
             self.runner.run(self.world.turn(times=10))

@@ -34,7 +34,7 @@ def test_a_suspended_job_gets_no_pod_and_says_so_after_five_seconds() -> None:
 
 @pytest.mark.parametrize("now", [4, 10, 100_000])
 def test_it_is_said_once(now: float) -> None:
-    assert decided(TOLD, now=now) is NOTHING
+    assert decided(TOLD, now=now) == NOTHING
 
 
 def test_one_that_is_resumed_at_once_was_never_queued() -> None:
@@ -82,7 +82,8 @@ def test_a_retry_waits_while_suspended() -> None:
     assert (failed.status.attempt, failed.status.reason) == (2, Reason.SCRIPT_FAILED)
 
     between = SUSPENDED.with_retry(1).between_attempts(ended=60, user=1)
-    waiting = decided(between, now=61)
+    assert decided(between, now=61) == Decision(look_again_at=at(65)), "from the end of the attempt before"
+    waiting = decided(between, now=65)
     assert waiting.action is None
     assert waiting.status is not None
     assert (waiting.status.phase, waiting.status.reason) == (Phase.QUEUED, Reason.SUSPENDED)
@@ -91,7 +92,7 @@ def test_a_retry_waits_while_suspended() -> None:
     ), "nothing else changes"
 
     told = between.with_(status={"phase": "Queued", "reason": "Suspended"})
-    assert decided(told, now=200) is NOTHING
+    assert decided(told, now=200) == NOTHING
     resumed = told.with_spec(suspend=False)
     assert decided(resumed, now=62) == Decision(look_again_at=at(70))
     decision = decide(resumed.job, Observed(absent=frozenset({POD_UID})), SETTINGS, at(70))

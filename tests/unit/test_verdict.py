@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cijob.models import Phase
-from cijob.reasons import INFRASTRUCTURE, MESSAGES, Reason
+from cijob.reasons import INFRASTRUCTURE, MESSAGES, QUEUED, Reason
 from cijob.verdict import last_lines, message_of, printable, shortened, verdict
 
-WAITING = {
-    Reason.SUSPENDED,
+WAITING = QUEUED | {
     Reason.QUOTA_EXCEEDED,
     Reason.UNSCHEDULABLE,
     Reason.PULLING_IMAGE,

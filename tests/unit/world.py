@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from cijob.observation import observe_pod
@@ -55,30 +56,35 @@ class World:
         self.api = FakeCluster()
         self.now = at(0)
         self.api.clock = lambda: self.now
+        self.api.store_pool()
         self.start_operator()
         self.api.store_job(job or a_cijob())
 
     def start_operator(self) -> None:
-        """An operator that knows nothing, in the place of the one before."""
+        """An operator that knows the pools and nothing else, in the place of the one before."""
         self.queue = FakeQueue()
         self.operator = Reconciler(self.api, self.queue, self.settings, lambda: self.now)
+        for pool in self.api.pools.values():
+            self.operator.pools.observe(copy.deepcopy(pool))
+        self.queue.keys.clear()
 
     async def relist(self) -> None:
         """Full lists, as at an operator's start."""
         self.api.told.clear()
         pods, version = await self.api.list_pods(None)
         self.operator.pods.replace(map(observe_pod, pods), version)
-        await self.operator.relist_jobs(None)
+        await self.operator.lists.relist_jobs(None)
 
     def see(self) -> None:
         """The watches tell the operator all that happened since, in order."""
         for kind, of, body in self.api.told:
-            if of == "job":
-                jobs = self.operator.jobs
-                news = jobs.remove(body) if kind == "DELETED" else jobs.observe(body)
-            else:
+            gone = kind == "DELETED"
+            if of == "pod":
                 pods, pod = self.operator.pods, observe_pod(body)
-                news = pods.remove(pod) if kind == "DELETED" else pods.observe(pod)
+                news = pods.remove(pod) if gone else pods.observe(pod)
+            else:
+                store = self.operator.jobs if of == "job" else self.operator.pools
+                news = (store.remove(body) if gone else store.observe(body)) and of == "job"
             if news:
                 self.queue.add(JOB_KEY)
         self.api.told.clear()
@@ -91,8 +97,10 @@ class World:
         for _ in range(20):
             if not self.queue.keys:
                 return self.api.requests
+            keys = [*dict.fromkeys(self.queue.keys)]
             self.queue.keys.clear()
-            await self.operator.reconcile(JOB_KEY)
+            for key in keys:
+                await self.operator.reconcile(key)
             self.see()
         raise AssertionError("it never comes to rest")
 

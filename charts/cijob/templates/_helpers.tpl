@@ -59,6 +59,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- join "," $pools }}
 {{- end }}
 
+{{- /* What the operator does in the cluster, whichever namespaces it serves. */ -}}
+{{- define "cijob.clusterRules" -}}
+# Watch the pools, and say in their status how they are used.
+- apiGroups: [cijob.dev]
+  resources: [buildpools]
+  verbs: [get, list, watch]
+- apiGroups: [cijob.dev]
+  resources: [buildpools/status]
+  verbs: [patch]
+# The labels that a pool's namespaceSelector asks for.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
+{{- end }}
+
 {{- /* What the operator does in a namespace, each right with its use. No Secrets: the kubelet reads those. */ -}}
 {{- define "cijob.operatorRules" -}}
 # Watch the CiJobs; delete one when its time to live is over.

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from cijob.crdgen.crd import cijob_crd
+from cijob.crdgen.pool import pool_crd
 from cijob.crdgen.reference import reference
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_HEADER = (
-    "# Generated from operator/cijob/models.py by `make crds` (python -m cijob.crdgen --write): change it there.\n"
-)
+_HEADER = "# Generated from operator/cijob/{} by `make crds` (python -m cijob.crdgen --write): change it there.\n"
 _ANNOTATIONS = """\
   {{- if .Values.crds.keep }}
   annotations:
@@ -36,12 +35,16 @@ class _Dumper(yaml.SafeDumper):
 
 def generated(root: Path) -> dict[Path, str]:
     """The content that each generated file should have, by its path below a checkout."""
-    text = yaml.dump(cijob_crd(), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
-    return {
-        root / "crds" / "cijobs.cijob.dev.yaml": _HEADER + text,
-        root / "charts" / "cijob" / "templates" / "crds.yaml": _templated(text),
-        root / "docs" / "reference.md": reference(),
-    }
+    files = {root / "docs" / "reference.md": reference()}
+    for crd, source, template in (
+        (cijob_crd(), "models.py", "crds.yaml"),
+        (pool_crd(), "pool.py", "crd-buildpools.yaml"),
+    ):
+        name, header = crd["metadata"]["name"], _HEADER.format(source)
+        text = yaml.dump(crd, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+        files[root / "crds" / f"{name}.yaml"] = header + text
+        files[root / "charts" / "cijob" / "templates" / template] = _templated(name, header, text)
+    return files
 
 
 def stale(root: Path) -> list[Path]:
@@ -59,7 +62,7 @@ def write(root: Path) -> list[Path]:
     return changed
 
 
-def _templated(text: str) -> str:
+def _templated(crd: str, header: str, text: str) -> str:
     """The CRD as a Helm template that the chart's values turn on and off.
 
     Raises:
@@ -67,6 +70,6 @@ def _templated(text: str) -> str:
     """
     if "{{" in text:
         raise ValueError("the CRD's text holds {{, which Helm would read as template code: word it differently")
-    name = "metadata:\n  name: cijobs.cijob.dev\n"
+    name = f"metadata:\n  name: {crd}\n"
     head, tail = text.split(name, 1)
-    return f"{{{{- if .Values.crds.enabled }}}}\n{_HEADER}{head}{name}{_ANNOTATIONS}{tail}{{{{- end }}}}\n"
+    return f"{{{{- if .Values.crds.enabled }}}}\n{header}{head}{name}{_ANNOTATIONS}{tail}{{{{- end }}}}\n"

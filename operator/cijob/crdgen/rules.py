@@ -62,7 +62,8 @@ def _script_only(field: str) -> Rule:
     return Rule(f"!has(self.{field}) || !has(self.command)", say.SAY_SCRIPT_ONLY.format(field, field), field)
 
 
-def _duration(shortest: str, longest: str, message: str) -> tuple[Rule, ...]:
+def duration(shortest: str, longest: str, message: str) -> tuple[Rule, ...]:
+    """The rules of a duration with bounds."""
     valid = f"{matches(DURATION)} && size(self) > 0"
     bounds = f"duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}')"
     return (Rule(valid, say.SAY_DURATION), Rule(f"!({valid}) || ({bounds})", message))
@@ -84,10 +85,11 @@ _ENV_SIZE = _total(
 _NUL = (Rule(r"!self.contains('\u0000')", say.SAY_NUL),)
 _OBJECT_NAME = (Rule(matches(say.OBJECT_NAME), say.SAY_OBJECT_NAME),)
 _DATA_KEY = (Rule(matches(say.DATA_KEY), say.SAY_DATA_KEY),)
-_QUANTITY = (Rule(f"type(self) == int ? self >= 0 : {matches(QUANTITY)}", say.SAY_QUANTITY),)
+AMOUNT = (Rule(f"type(self) == int ? self >= 0 : {matches(QUANTITY)}", say.SAY_QUANTITY),)
 
 
-def _resources(path: str) -> dict[str, tuple[Rule, ...]]:
+def resources(path: str) -> dict[str, tuple[Rule, ...]]:
+    """The rules of requests and limits at a path."""
     names = (Rule(f"self.all(k, {matches(say.RESOURCE, 'k')})", say.SAY_RESOURCE),)
     request, limit = (f"quantity(string(self.{side}[k]))" for side in ("requests", "limits"))
     within = (
@@ -98,8 +100,8 @@ def _resources(path: str) -> dict[str, tuple[Rule, ...]]:
         path: (Rule(within, say.SAY_REQUEST, "requests"),),
         f"{path}.requests": names,
         f"{path}.limits": names,
-        f"{path}.requests{{}}": _QUANTITY,
-        f"{path}.limits{{}}": _QUANTITY,
+        f"{path}.requests{{}}": AMOUNT,
+        f"{path}.limits{{}}": AMOUNT,
     }
 
 
@@ -158,7 +160,7 @@ def _env(path: str) -> dict[str, tuple[Rule, ...]]:
         f"{path}.env[].valueFrom.resourceFieldRef.resource": (
             Rule(matches(say.RESOURCE_FIELD), say.SAY_RESOURCE_FIELD),
         ),
-        f"{path}.env[].valueFrom.resourceFieldRef.divisor": _QUANTITY,
+        f"{path}.env[].valueFrom.resourceFieldRef.divisor": AMOUNT,
     }
 
 
@@ -188,10 +190,8 @@ _SERVICES = {
     **{f"spec.services[].{field}[]": _NUL for field in ("command", "args", "ready")},
     **{f"spec.services[].{field}": (Rule("self[0] != ''", say.SAY_COMMAND),) for field in ("command", "ready")},
     **_env("spec.services[]"),
-    "spec.services[].startTimeout": _duration(
-        say.MIN_SERVICE_TIMEOUT, say.MAX_SERVICE_TIMEOUT, say.SAY_SERVICE_TIMEOUT
-    ),
-    **_resources("spec.services[].resources"),
+    "spec.services[].startTimeout": duration(say.MIN_SERVICE_TIMEOUT, say.MAX_SERVICE_TIMEOUT, say.SAY_SERVICE_TIMEOUT),
+    **resources("spec.services[].resources"),
 }
 
 _GIT = {
@@ -204,7 +204,7 @@ _GIT = {
 RULES: dict[str, tuple[Rule, ...]] = {
     "": (Rule(matches(say.JOB_NAME, "self.metadata.name"), say.SAY_NAME),),
     "spec": _SPEC,
-    "spec.poolName": (Rule("self == 'default'", say.SAY_POOL),),
+    "spec.poolName": (Rule(matches(say.JOB_NAME), say.SAY_POOL),),
     "spec.image": (Rule(matches(say.IMAGE), say.SAY_IMAGE),),
     **{f"spec.{field}[]": _NUL for field in ("script", "beforeScript", "afterScript", "command", "args")},
     "spec.command": (Rule("self[0] != ''", say.SAY_COMMAND),),
@@ -218,7 +218,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule(f"!{matches(say.DOTTED_DIR)}", say.SAY_DOTTED_DIR),
         Rule(f"!{matches(say.SYSTEM_DIR)}", say.SAY_SYSTEM_DIR),
     ),
-    **_resources("spec.resources"),
+    **resources("spec.resources"),
     "spec.docker": (
         Rule(
             "!has(self.enabled) || self.enabled || "
@@ -226,13 +226,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
             say.SAY_DOCKER_OFF,
         ),
     ),
-    **_resources("spec.docker.resources"),
+    **resources("spec.docker.resources"),
     "spec.docker.storage.size": (
-        *_QUANTITY,
+        *AMOUNT,
         Rule("quantity(string(self)).isGreaterThan(quantity('0'))", say.SAY_STORAGE_SIZE),
     ),
-    "spec.docker.startTimeout": _duration(say.MIN_START_TIMEOUT, say.MAX_START_TIMEOUT, say.SAY_START_TIMEOUT),
+    "spec.docker.startTimeout": duration(say.MIN_START_TIMEOUT, say.MAX_START_TIMEOUT, say.SAY_START_TIMEOUT),
     "spec.retry": (Rule("!has(self.when) || (has(self.limit) && self.limit > 0)", say.SAY_RETRY_LIMIT),),
     "spec.retry.when": (Rule("has(self.reasons) || has(self.exitCodes)", say.SAY_RETRY_WHEN),),
-    "spec.timeout": _duration(say.MIN_TIMEOUT, say.MAX_TIMEOUT, say.SAY_TIMEOUT),
+    "spec.timeout": duration(say.MIN_TIMEOUT, say.MAX_TIMEOUT, say.SAY_TIMEOUT),
+    "spec.queueTimeout": duration(say.MIN_TIMEOUT, say.MAX_TIMEOUT, say.SAY_TIMEOUT),
 }

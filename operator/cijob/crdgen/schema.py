@@ -73,6 +73,8 @@ class _Walk:
         """The entries for what a list, a map or an object holds."""
         if source.get("type") == "array":
             return {"items": self.node(source["items"], f"{path}[]"), "x-kubernetes-list-type": "atomic"}
+        if source.get("x-kubernetes-preserve-unknown-fields"):
+            return {"x-kubernetes-preserve-unknown-fields": True}
         if "additionalProperties" in source:
             return {"additionalProperties": self.node(source["additionalProperties"], f"{path}{{}}")}
         if "properties" not in source:

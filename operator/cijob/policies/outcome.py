@@ -78,6 +78,8 @@ def final_verdict(spec: CiJobSpec, pod: ObservedPod, timeout: timedelta) -> Verd
     code = _exit_code(pod)
     if spec.cancel is not None or pod.stop in {"Graceful", "Immediate"}:
         return verdict(Reason.CANCELLED, "", code)
+    if pod.stop == Reason.POOL_DRAINED and not _natural(pod):
+        return verdict(Reason.POOL_DRAINED, "", code)
     if pod.reason == "DeadlineExceeded" and not pod.stop and _late(pod, timeout):
         return verdict(Reason.DEADLINE_EXCEEDED, f"It had {int(timeout.total_seconds())} s.", code)
     cause = daemon_verdict(spec, pod) or (None if _natural(pod) else _disruption(pod))

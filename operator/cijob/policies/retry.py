@@ -6,7 +6,7 @@
 | a reason of `reasons.INFRASTRUCTURE` (`NodeLost`, `DaemonLost`, `PodDeleted`, ...) | up to `infraLimit` times, whatever `when` says; `limit` stays untouched |
 | `ScriptFailed`, `OOMKilled` | up to `limit` times, if `when` names the reason or the exit code, or is unset |
 | `DaemonOOMKilled`, `DeadlineExceeded`, `DiskLimitExceeded`, `ImagePullFailed`, `ServiceImagePullFailed`, `StartError`, `SourceFailed`, `ServiceNotReady` | up to `limit` times, if `when` names the reason, or is unset |
-| `ImageInvalid`, `ConfigError`, `InvalidSpec`, `PodRejected`, `PodNameConflict` | never: somebody has to change something first |
+| `ImageInvalid`, `ConfigError`, `InvalidSpec`, `NotAllowed`, `QueueTimeout`, `PodRejected`, `PodNameConflict` | never: somebody has to change something first |
 
 A timeout counts as in GitLab CI, whose `retry` covers `job_execution_timeout`: it is one attempt's, and a hung test may
 not hang again. The exit code of an attempt that was stopped from outside is not the script's, so it is not looked at.

@@ -1,30 +1,27 @@
-"""Helm: the machine's, if it is new enough for the chart, else the one that the development cluster uses."""
+"""Helm: the machine's, if it is new enough for the chart, else the one that the development cluster uses; and promtool."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from tests.cluster.config import cache_folder
 from tests.cluster.toolchain import Toolchain
-from tests.unit.chart.helm import Helm, Manifests
-
-
-def _is_version_4(program: str) -> bool:
-    done = subprocess.run([program, "version", "--short"], capture_output=True, text=True, check=False, timeout=60)
-    return done.stdout.startswith("v4")
+from tests.unit.chart.helm import Helm, Manifests, found_helm
 
 
 @pytest.fixture(scope="session")
 def helm() -> Helm:
     """Helm; built if it is missing, which takes about two minutes."""
-    found = shutil.which("helm")
-    if found and _is_version_4(found):
-        return Helm(found)
-    return Helm(str(Toolchain(cache_folder(dict(os.environ))).helm()))
+    return found_helm()
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """promtool; built if the machine has none, which takes some minutes."""
+    return shutil.which("promtool") or str(Toolchain(cache_folder(dict(os.environ))).promtool())
 
 
 @pytest.fixture(scope="session")

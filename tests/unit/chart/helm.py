@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from tests.cluster.config import cache_folder
+from tests.cluster.toolchain import Toolchain
 
 Object = dict[str, Any]
 CHART = Path(__file__).parents[3] / "charts" / "cijob"
@@ -79,3 +84,16 @@ class Helm:
         if done.returncode != 0:
             raise RefusedError(done.stderr)
         return done.stdout
+
+
+def found_helm() -> Helm:
+    """The machine's Helm if it is new enough for the chart, else the development cluster's."""
+    found = shutil.which("helm")
+    if found and _is_version_4(found):
+        return Helm(found)
+    return Helm(str(Toolchain(cache_folder(dict(os.environ))).helm()))
+
+
+def _is_version_4(program: str) -> bool:
+    done = subprocess.run([program, "version", "--short"], capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout.startswith("v4")

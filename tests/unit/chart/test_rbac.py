@@ -32,7 +32,35 @@ NEEDED = {
     ("", "pods/log", "get"),
     ("", "events", "create"),
 }
+POOLS = {
+    ("cijob.dev", "buildpools", "get"),
+    ("cijob.dev", "buildpools", "list"),
+    ("cijob.dev", "buildpools", "watch"),
+    ("cijob.dev", "buildpools/status", "patch"),
+    ("", "namespaces", "get"),
+}
 LEADER = {("coordination.k8s.io", "leases", verb) for verb in ("get", "update", "create")}
+
+#: The roles for people, right by right: a change of one has to be made here too.
+PEOPLE = {
+    "cijob-viewer": {("cijob.dev", "cijobs", verb) for verb in ("get", "list", "watch")},
+    "cijob-author": {
+        *(
+            ("cijob.dev", "cijobs", verb)
+            for verb in ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
+        ),
+        *(("", "pods", verb) for verb in ("get", "list", "watch")),
+        ("", "pods/log", "get"),
+    },
+    "cijob-pool-user": {("cijob.dev", "buildpools", verb) for verb in ("use", "get", "list", "watch")},
+    "cijob-pool-admin": {
+        *(
+            ("cijob.dev", "buildpools", verb)
+            for verb in ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "use")
+        ),
+        *(("cijob.dev", "cijobs", verb) for verb in ("get", "list", "watch")),
+    },
+}
 
 
 def rights(role: Object) -> set[tuple[str, str, str]]:
@@ -58,9 +86,9 @@ def test_no_role_has_a_wildcard_or_a_right_on_secrets(helm: Helm, values: Object
             assert right[1].partition("/")[0] != "secrets", role["metadata"]["name"]
 
 
-def test_the_operator_has_exactly_the_rights_that_it_needs(default: Manifests) -> None:
-    (role,) = [item for item in default.of("ClusterRole") if item["metadata"]["name"] == "cijob"]
-    assert rights(role) == NEEDED
+def test_each_role_has_exactly_these_rights(default: Manifests) -> None:
+    by_name = {item["metadata"]["name"]: rights(item) for item in roles(default)}
+    assert by_name == {"cijob": NEEDED, "cijob-pools": POOLS, "cijob-leader": LEADER} | PEOPLE
 
 
 def test_in_namespaced_mode_the_rights_are_the_same_but_end_at_the_namespaces(helm: Helm) -> None:
@@ -71,8 +99,11 @@ def test_in_namespaced_mode_the_rights_are_the_same_but_end_at_the_namespaces(he
         NAMESPACE: LEADER,
     }
     assert {item["metadata"]["namespace"] for item in manifests.of("RoleBinding")} == {"team-a", "team-b", NAMESPACE}
-    assert manifests.of("ClusterRoleBinding") == []
-    assert not any("pods" in rule["resources"] for role in manifests.of("ClusterRole") for rule in role["rules"])
+    (binding,) = manifests.of("ClusterRoleBinding")
+    assert binding["metadata"]["name"] == "cijob-pools"
+    assert {item["metadata"]["name"]: rights(item) for item in manifests.of("ClusterRole")} == {
+        "cijob-pools": POOLS
+    } | PEOPLE
     assert manifests.environment["CIJOB_OPERATOR_NAMESPACES"] == "team-a,team-b"
 
 
@@ -103,19 +134,32 @@ def test_bindings_join_the_operators_account_with_its_role(helm: Helm, values: O
         assert binding["roleRef"]["kind"] == binding["kind"].removesuffix("Binding")
 
 
-def test_users_with_view_see_cijobs_and_users_with_edit_manage_them(default: Manifests) -> None:
-    by_name = {item["metadata"]["name"]: item for item in default.of("ClusterRole")}
-    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+def test_nothing_is_aggregated_but_seeing_cijobs_into_view(helm: Helm, default: Manifests) -> None:
+    """Who may create CiJobs is root on the nodes of a privileged pool: `edit` must not come with it."""
 
-    def aggregated(name: str) -> set[str]:
-        return {label.removeprefix(prefix) for label in by_name[name]["metadata"]["labels"] if label.startswith(prefix)}
+    def aggregated(manifests: Manifests) -> dict[str, list[str]]:
+        found = {
+            item["metadata"]["name"]: [label for label in item["metadata"]["labels"] if "aggregate" in label]
+            for item in manifests.of("ClusterRole")
+        }
+        return {name: labels for name, labels in found.items() if labels}
 
-    assert aggregated("cijob-view") == {"view", "edit", "admin"}
-    assert rights(by_name["cijob-view"]) == {("cijob.dev", "cijobs", verb) for verb in ("get", "list", "watch")}
-    assert aggregated("cijob-edit") == {"edit", "admin"}
-    assert rights(by_name["cijob-edit"]) == {
-        ("cijob.dev", "cijobs", verb) for verb in ("create", "update", "patch", "delete", "deletecollection")
-    }
+    assert aggregated(default) == {"cijob-viewer": ["rbac.authorization.k8s.io/aggregate-to-view"]}
+    assert aggregated(helm.render({"rbac": {"aggregateToView": False}})) == {}
+
+
+def test_only_the_default_pool_comes_with_a_role_to_use_it(default: Manifests) -> None:
+    (role,) = [item for item in default.of("ClusterRole") if item["metadata"]["name"] == "cijob-pool-user"]
+    assert [rule.get("resourceNames") for rule in role["rules"] if "use" in rule["verbs"]] == [["default"]]
+
+
+def test_nobody_may_use_it_who_is_not_named(helm: Helm, default: Manifests) -> None:
+    assert not any("pool-user" in item["roleRef"]["name"] for item in default.of("ClusterRoleBinding"))
+    users = [{"kind": "Group", "name": "ci", "apiGroup": "rbac.authorization.k8s.io"}]
+    manifests = helm.render({"defaultPool": {"users": users}})
+    (binding,) = [item for item in manifests.of("ClusterRoleBinding") if "pool-user" in item["roleRef"]["name"]]
+    assert binding["subjects"] == users
+    assert binding["roleRef"]["name"] == "cijob-pool-user"
 
 
 def test_only_the_operators_pod_gets_a_token(default: Manifests) -> None:

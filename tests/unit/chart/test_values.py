@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 #: Values that are passed on as they are.
-PASSED_ON = {"resources", "podSecurityContext", "securityContext"}
+PASSED_ON = {"defaultPool.spec", "resources", "podSecurityContext", "securityContext"}
 
 #: Each value with another than its default.
 CHANGES: dict[str, Any] = {
@@ -37,7 +37,16 @@ CHANGES: dict[str, Any] = {
     "crds.enabled": False,
     "crds.keep": False,
     "rbac.create": False,
-    "rbac.aggregateToUsers": False,
+    "rbac.aggregateToView": False,
+    "defaultPool.create": False,
+    "defaultPool.spec": {"capacity": {"running": 4}},
+    "defaultPool.users": [{"kind": "Group", "name": "ci"}],
+    "policies.usePools": False,
+    "policies.guardBuildNamespaces": False,
+    "policies.refuseShells": True,
+    "policies.buildNamespaceLabel": "a=b",
+    "buildNetworkPolicy.namespaces": ["team-a"],
+    "buildNetworkPolicy.egress": [{"ports": [{"port": 443}]}],
     "serviceAccount.create": False,
     "serviceAccount.name": "other",
     "serviceAccount.annotations": {"a": "b"},
@@ -71,6 +80,14 @@ CHANGES: dict[str, Any] = {
     "relistSeconds": 60,
     "log.format": "console",
     "log.level": "debug",
+    "metrics.enabled": False,
+    "metrics.serviceMonitor.enabled": True,
+    "metrics.serviceMonitor.labels": {"release": "prometheus"},
+    "metrics.serviceMonitor.interval": "10s",
+    "metrics.prometheusRule.enabled": True,
+    "metrics.prometheusRule.labels": {"release": "prometheus"},
+    "metrics.dashboard.enabled": True,
+    "metrics.dashboard.labels.grafana_dashboard": "yes",
     "replicas": 3,
     "resources": {"requests": {"cpu": "1"}},
     "nodeSelector": {"a": "b"},
@@ -89,7 +106,12 @@ CHANGES: dict[str, Any] = {
 
 #: What must be set too for a value to matter.
 TOGETHER: dict[str, Object] = {
+    "buildNetworkPolicy.egress": {"buildNetworkPolicy": {"namespaces": ["team-a"]}},
     "networkPolicy.apiServerPorts": {"networkPolicy": {"enabled": True}},
+    "metrics.serviceMonitor.labels": {"metrics": {"serviceMonitor": {"enabled": True}}},
+    "metrics.serviceMonitor.interval": {"metrics": {"serviceMonitor": {"enabled": True}}},
+    "metrics.prometheusRule.labels": {"metrics": {"prometheusRule": {"enabled": True}}},
+    "metrics.dashboard.labels.grafana_dashboard": {"metrics": {"dashboard": {"enabled": True}}},
     "git.image.tag": {"git": {"image": {"repository": "example.com/git"}}},
     "git.image.digest": {"git": {"image": {"repository": "example.com/git"}}},
 }
@@ -120,8 +142,10 @@ TYPOS = [
     pytest.param({"defaults": {"timeoutSeconds": 0}}, "minimum: got 0, want 1", id="a timeout of nothing"),
     pytest.param({"defaults": {"job": {"requests": {"gpu": 1}}}}, "'gpu' not allowed", id="an unknown resource"),
     pytest.param({"defaults": {"job": {"requests": {"cpu": "1 core"}}}}, "does not match", id="a bad quantity"),
+    pytest.param({"policies": {"buildNamespaceLabel": "builds"}}, "does not match", id="a label without a value"),
     pytest.param({"replicas": -1}, "minimum: got -1, want 0", id="fewer operators than none"),
     pytest.param({"log": {"level": "trace"}}, "must be one of", id="an unknown log level"),
+    pytest.param({"metrics": {"serviceMonitor": {"interval": 30}}}, "want string", id="an interval without a unit"),
     pytest.param({"terminationGraceSeconds": "60s"}, "want integer", id="a duration for seconds"),
 ]
 
@@ -200,15 +224,17 @@ def test_lint_finds_nothing(helm: Helm) -> None:
 
 
 class TestCrd:
-    """The CustomResourceDefinition comes with the chart and stays after it."""
+    """The CustomResourceDefinitions come with the chart and stay after it."""
 
     def test_is_kept_at_an_uninstall(self, default: Manifests) -> None:
-        crd = default.one("CustomResourceDefinition")
-        assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+        crds = default.of("CustomResourceDefinition")
+        assert [crd["metadata"]["name"] for crd in crds] == ["buildpools.cijob.dev", "cijobs.cijob.dev"]
+        for crd in crds:
+            assert crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
 
     def test_goes_with_the_chart_if_asked(self, helm: Helm) -> None:
-        crd = helm.render({"crds": {"keep": False}}).one("CustomResourceDefinition")
-        assert "helm.sh/resource-policy" not in crd["metadata"].get("annotations", {})
+        for crd in helm.render({"crds": {"keep": False}}).of("CustomResourceDefinition"):
+            assert "helm.sh/resource-policy" not in crd["metadata"].get("annotations", {})
 
     def test_is_left_out_if_asked(self, helm: Helm) -> None:
         assert helm.render({"crds": {"enabled": False}}).of("CustomResourceDefinition") == []
@@ -229,6 +255,18 @@ class TestNotes:
         manifest = yaml.safe_load(notes.partition("<<'JOB'\n")[2].partition("JOB\n")[0])
         assert manifest["kind"] == "CiJob"
         assert CiJobSpec.model_validate(manifest["spec"]).script == ("docker version",)
+
+    def test_says_what_others_need(self, helm: Helm) -> None:
+        notes = self.notes(helm, {"fullnameOverride": "ci"})
+        assert "create rolebinding ci-authors --clusterrole ci-author --group GROUP\n" in notes
+        assert "create rolebinding ci-pool --clusterrole ci-pool-user --group GROUP\n" in notes
+        assert "kubectl label namespace NAMESPACE cijob.dev/builds=true\n" in notes
+
+    def test_names_no_role_that_changes_nothing(self, helm: Helm) -> None:
+        notes = self.notes(helm, {"policies": {"usePools": False, "guardBuildNamespaces": False}})
+        assert "cijob-author" in notes
+        assert "pool-user" not in notes
+        assert "label namespace" not in notes
 
     def test_creates_it_in_a_namespace_that_is_served(self, helm: Helm) -> None:
         notes = self.notes(helm, {"namespaces": ["team-a", "team-b"]})

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.faults.api import Api
+from tests.faults.kubelet import Kubelet
 from tests.faults.process import Operator
 from tests.faults.sweep import Result, table, tally, untruthful
+from tests.faults.upstream import Upstream
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,3 +84,25 @@ def test_errors_and_tracebacks_in_the_log_are_complaints_and_each_is_told_once(t
     with operator.log.open("a") as log:
         log.write(json.dumps({"level": "critical", "event": "worse"}) + "\n")
     assert operator.complaints() == ["level=critical event=worse"]
+
+
+async def test_pods_of_a_pool_that_live_at_once_are_counted_whoever_owns_them() -> None:
+    kubelet = Kubelet(Api(Upstream("http://127.0.0.1:1")))
+    for uid, pool, phase in (
+        ("1", "a", "Pending"),
+        ("2", "a", "Running"),
+        ("3", "b", "Running"),
+        ("1", "a", "Failed"),
+        ("4", "a", "Pending"),
+    ):
+        labels = {"cijob.dev/pool": pool}
+        owners = [{"uid": f"job-{uid}", "controller": True}]
+        kubelet._count(
+            "MODIFIED",
+            {
+                "metadata": {"uid": uid, "name": uid, "labels": labels, "ownerReferences": owners},
+                "status": {"phase": phase},
+            },
+        )
+
+    assert (kubelet.most_in_pool, max(kubelet.most_alive.values())) == ({"a": 2, "b": 1}, 1)
