@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from cijob.errors import ApiError, ApiNotFound
 from cijob.pool import StopPolicy
+from cijob.status import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from cijob.admitter import Admitter
     from cijob.cache import Store
@@ -88,7 +89,7 @@ class PoolReporter:
             "reason": reason,
             "message": message,
             "observedGeneration": pool.generation,
-            "lastTransitionTime": (since or self._clock()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "lastTransitionTime": stamp(since or self._clock()),
         }
         numbers = {key: status[key] for key in ("running", "queued", "observedGeneration")}
         return numbers | {"conditions": [condition]}

@@ -89,7 +89,7 @@ def status_patch(job: CiJobHead, status: CiJobStatus, *, guarded: bool) -> list[
 
 def event(job: CiJobHead, end: CiJobStatus, now: datetime) -> dict[str, Any]:
     """The one Event of a CiJob, at its verdict."""
-    stamp = _stamp(now)
+    moment = stamp(now)
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -106,8 +106,8 @@ def event(job: CiJobHead, end: CiJobStatus, now: datetime) -> dict[str, Any]:
         "message": end.message,
         "source": {"component": names.COMPONENT},
         "reportingComponent": names.COMPONENT,
-        "firstTimestamp": stamp,
-        "lastTimestamp": stamp,
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
         "count": 1,
     }
 
@@ -168,12 +168,12 @@ def _wire(status: CiJobStatus) -> dict[str, Any]:
     data = status.model_dump(by_alias=True, exclude_none=True, exclude_defaults=False)
     for condition in data["conditions"]:
         if "lastTransitionTime" in condition:
-            condition["lastTransitionTime"] = _stamp(condition["lastTransitionTime"])
+            condition["lastTransitionTime"] = stamp(condition["lastTransitionTime"])
     data["attempts"] = list(data["attempts"])
     for part in (data, *data["attempts"]):
         for key in ("startTime", "completionTime"):
             if key in part:
-                part[key] = _stamp(part[key])
+                part[key] = stamp(part[key])
     if not data["attempts"]:
         del data["attempts"]
     data["conditions"] = list(data["conditions"])
@@ -181,5 +181,6 @@ def _wire(status: CiJobStatus) -> dict[str, Any]:
     return data
 
 
-def _stamp(when: datetime) -> str:
+def stamp(when: datetime) -> str:
+    """A time as the API has it, to the second."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

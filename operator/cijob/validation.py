@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cijob.parts import Docker, Git, Retry, Service
     from cijob.pool import BuildPoolSpec
 
-_JOB_NAME = re.compile(say.JOB_NAME)
 _WORKING_DIR = re.compile(say.WORKING_DIR)
 _DOTTED_DIR = re.compile(say.DOTTED_DIR, re.DOTALL)
 _SYSTEM_DIR = re.compile(say.SYSTEM_DIR, re.DOTALL)
@@ -34,7 +33,7 @@ _DNS_LABEL = re.compile(say.JOB_NAME)
 
 def validate_name(name: str) -> list[str]:
     """What is wrong with a CiJob's name, which labels of its Pod must hold; empty when all is well."""
-    return [] if _JOB_NAME.fullmatch(name) else [say.SAY_NAME]
+    return [] if _DNS_LABEL.fullmatch(name) else [say.SAY_NAME]
 
 
 def validate_spec(spec: CiJobSpec) -> list[str]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from cijob import limits as say
-from cijob.crdgen.rules import AMOUNT, Rule, duration, matches, resources
+from cijob.crdgen.definition import Definition, keyed
+from cijob.crdgen.rules import AMOUNT, RESOURCE_NAMES, Rule, duration, matches, resources
 from cijob.crdgen.schema import Schema, structural
-from cijob.names import GROUP, POOL_KIND, POOL_PLURAL, VERSION
+from cijob.names import POOL_KIND, POOL_PLURAL
 from cijob.pool import BuildPoolSpec, BuildPoolStatus
 
 _TIMEOUT = duration(say.MIN_TIMEOUT, say.MAX_TIMEOUT, say.SAY_TIMEOUT)
 _OWN_KEYS = " && ".join(f"!k.split('/')[0].endsWith('{domain}')" for domain in say.RESERVED_DOMAINS)
 _KEYS = (Rule(f"self.all(k, {_OWN_KEYS})", say.SAY_POD_METADATA),)
-_RESOURCE_NAMES = (Rule(f"self.all(k, {matches(say.RESOURCE, 'k')})", say.SAY_RESOURCE),)
 
 _RULES: dict[str, tuple[Rule, ...]] = {
     "": (Rule(matches(say.JOB_NAME, "self.metadata.name"), say.SAY_NAME),),
@@ -35,7 +35,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     **{
         path: rules
         for base in ("spec.limits.resources", "spec.limits.docker.resources")
-        for path, rules in ((base, _RESOURCE_NAMES), (f"{base}{{}}", AMOUNT))
+        for path, rules in ((base, RESOURCE_NAMES), (f"{base}{{}}", AMOUNT))
     },
     "spec.limits.docker.storage": AMOUNT,
     "spec.images[]": (Rule(matches(say.IMAGE), say.SAY_IMAGE),),
@@ -52,7 +52,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
 
 _EXTRAS: dict[str, Schema] = {
     "status": {"default": {"running": 0, "queued": 0}},
-    "status.conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    "status.conditions": keyed("type"),
 }
 
 _COLUMNS = (
@@ -66,47 +66,16 @@ _COLUMNS = (
 
 def pool_crd() -> dict[str, Any]:
     """The CRD that `crds/` holds."""
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{POOL_PLURAL}.{GROUP}"},
-        "spec": {
-            "group": GROUP,
-            "names": {
-                "kind": POOL_KIND,
-                "listKind": f"{POOL_KIND}List",
-                "plural": POOL_PLURAL,
-                "singular": POOL_KIND.lower(),
-                "shortNames": ["bp"],
-                "categories": ["ci"],
-            },
-            "scope": "Cluster",
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": [dict(column) for column in _COLUMNS],
-                    "schema": {"openAPIV3Schema": _schema()},
-                }
-            ],
-        },
-    }
-
-
-def _schema() -> Schema:
-    return {
-        "description": "Capacity for CiJobs that a platform team offers: how many run at once, where, with which rules.",
-        "type": "object",
-        "required": ["spec"],
-        "properties": {
-            # kubectl explain and strict clients know these three by themselves; they stand here for the rules below.
-            "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}"},
-            "kind": {"type": "string", "description": POOL_KIND},
-            "metadata": {"type": "object"},
+    return Definition(
+        kind=POOL_KIND,
+        plural=POOL_PLURAL,
+        short="bp",
+        scope="Cluster",
+        description="Capacity for CiJobs that a platform team offers: how many run at once, where, with which rules.",
+        parts={
             "spec": structural(BuildPoolSpec, "spec", _RULES, _EXTRAS),
             "status": structural(BuildPoolStatus, "status", _RULES, _EXTRAS),
         },
-        "x-kubernetes-validations": [rule.as_dict() for rule in _RULES[""]],
-    }
+        rules=_RULES[""],
+        columns=[dict(column) for column in _COLUMNS],
+    ).crd()

@@ -86,11 +86,11 @@ _NUL = (Rule(r"!self.contains('\u0000')", say.SAY_NUL),)
 _OBJECT_NAME = (Rule(matches(say.OBJECT_NAME), say.SAY_OBJECT_NAME),)
 _DATA_KEY = (Rule(matches(say.DATA_KEY), say.SAY_DATA_KEY),)
 AMOUNT = (Rule(f"type(self) == int ? self >= 0 : {matches(QUANTITY)}", say.SAY_QUANTITY),)
+RESOURCE_NAMES = (Rule(f"self.all(k, {matches(say.RESOURCE, 'k')})", say.SAY_RESOURCE),)
 
 
 def resources(path: str) -> dict[str, tuple[Rule, ...]]:
     """The rules of requests and limits at a path."""
-    names = (Rule(f"self.all(k, {matches(say.RESOURCE, 'k')})", say.SAY_RESOURCE),)
     request, limit = (f"quantity(string(self.{side}[k]))" for side in ("requests", "limits"))
     within = (
         "!has(self.requests) || !has(self.limits) || "
@@ -98,8 +98,8 @@ def resources(path: str) -> dict[str, tuple[Rule, ...]]:
     )
     return {
         path: (Rule(within, say.SAY_REQUEST, "requests"),),
-        f"{path}.requests": names,
-        f"{path}.limits": names,
+        f"{path}.requests": RESOURCE_NAMES,
+        f"{path}.limits": RESOURCE_NAMES,
         f"{path}.requests{{}}": AMOUNT,
         f"{path}.limits{{}}": AMOUNT,
     }
