@@ -73,6 +73,12 @@ class Job:
         """Wait for its end; gives the final status."""
         return self.wait_for_phase("Succeeded", "Failed", "Cancelled", seconds=seconds)
 
+    def succeeded(self) -> str:
+        """Wait for its end, which must be a good one; gives its log."""
+        status = self.end()
+        assert (status["phase"], status.get("exitCode")) == ("Succeeded", 0), (status, self._log_so_far())
+        return self.log()
+
     def pod(self) -> Object:
         """The Pod of its newest attempt that has one; an empty map if there is none."""
         return dict(max(self.pods(), key=lambda pod: int(pod["metadata"]["labels"]["cijob.dev/attempt"]), default={}))

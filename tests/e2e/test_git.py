@@ -48,13 +48,6 @@ def start(jobs: Jobs, name: str, url: str, *script: str, credentials: str = "", 
     return jobs.start(name, image=CLIENT, docker={"enabled": False}, source={"git": {"url": url, **git}}, script=script)
 
 
-def succeeded(job: Job) -> str:
-    """Wait for an end that must be a good one; gives the job's log."""
-    status = job.end()
-    assert status["phase"] == "Succeeded", (status, job.log("git"))
-    return job.log()
-
-
 def failed(job: Job, message: str) -> str:
     """Wait for the failure of a checkout; gives its log."""
     status = job.end()
@@ -82,7 +75,7 @@ def test_a_job_of_any_user_finds_a_clean_checkout_that_it_may_change(jobs: Jobs,
         "echo changed >number; touch 'a folder/new'; git add .; git -c user.name=x -c user.email=y commit -qm mine",
     )
     commit = server.commit("main")
-    assert "\n3434\n/workspace\nthree\nodd\nit runs\n" in succeeded(job)
+    assert "\n3434\n/workspace\nthree\nodd\nit runs\n" in job.succeeded()
     assert f"\n{commit}\ncommit {commit}\n" in job.log()
     assert "Permission" not in job.log()
 
@@ -92,12 +85,12 @@ def test_every_kind_of_ref_is_checked_out(jobs: Jobs, server: GitServer, ref: st
     name, _, short = ref.partition(" ")
     commit = server.commit(name)
     wanted = commit[:8] if short else commit if "~" in name else name
-    assert f"\n{commit}\n" in succeeded(start(jobs, "ref", HTTP, "git rev-parse HEAD", ref=wanted))
+    assert f"\n{commit}\n" in start(jobs, "ref", HTTP, "git rev-parse HEAD", ref=wanted).succeeded()
 
 
 def test_depth_0_is_the_whole_history(jobs: Jobs, server: GitServer) -> None:
     del server
-    log = succeeded(start(jobs, "depth", HTTP, "git log --format=%s; git describe; git tag; git branch -r", depth=0))
+    log = start(jobs, "depth", HTTP, "git log --format=%s; git describe; git tag; git branch -r", depth=0).succeeded()
     assert re.search(r"\nthree\ntwo\none\nv1-1-g\w+\nlight\nv1\n", log), log
     assert "origin/feature\n" in log
 
@@ -111,14 +104,14 @@ def test_the_checkout_runs_while_the_daemon_boots_and_is_mounted_into_inner_cont
         "script": ["docker run --rm -v $PWD:/here busybox:stable cat /here/number"],
     }
     job = jobs.start("daemon", image="docker:29-cli", **spec)
-    assert succeeded(job).endswith("\nthree\n")
+    assert job.succeeded().endswith("\nthree\n")
 
 
 def test_a_command_job_finds_the_checkout_too(jobs: Jobs, server: GitServer) -> None:
     del server
     command = ["sh", "-c", "cat number"]
     job = jobs.start("command", command=command, docker={"enabled": False}, source={"git": {"url": HTTP}})
-    assert succeeded(job) == "three\n"
+    assert job.succeeded() == "three\n"
 
 
 # --- credentials
@@ -131,7 +124,7 @@ def test_https_with_a_password_and_an_authority_of_ones_own_shows_neither_to_the
         jobs, "https", HTTPS, "cat number lib/file lib/nested/file", "env; cat .git/config; grep -r '[h]orse' . /.cijob || echo none",
         credentials="https", ref="modules", submodules="Recursive",
     )  # fmt: skip
-    log = succeeded(job)
+    log = job.succeeded()
     assert "\nthree\nlib\nnested\n" in log
     assert log.endswith("none\n")
     assert server.authorized(NAME)
@@ -140,10 +133,10 @@ def test_https_with_a_password_and_an_authority_of_ones_own_shows_neither_to_the
 
 def test_submodules_are_left_alone_unless_asked_for(jobs: Jobs, server: GitServer) -> None:
     del server
-    log = succeeded(start(jobs, "plain", HTTP, "cat number lib/file || echo none", ref="modules"))
+    log = start(jobs, "plain", HTTP, "cat number lib/file || echo none", ref="modules").succeeded()
     assert log.endswith("none\n")
     script = ("cat lib/file lib/nested/file || echo none", "cd lib", "git log --format=%s", "git status --short")
-    log = succeeded(start(jobs, "normal", HTTP, *script, ref="modules", submodules="Normal"))
+    log = start(jobs, "normal", HTTP, *script, ref="modules", submodules="Normal").succeeded()
     assert re.search(r"\nlib\n.*nested.*\nnone\n", log), log
     assert log.endswith("$ git log --format=%s\nlib\n$ git status --short\n")
 
@@ -158,9 +151,9 @@ def test_a_submodule_on_another_host_does_not_get_the_credentials(jobs: Jobs, se
 def test_ssh_with_a_key_and_known_hosts(jobs: Jobs, server: GitServer, url: str) -> None:
     secret = server.file("/client/key").splitlines()[3]  # the lines before tell nothing that is not public
     search = f"grep -r '[{secret[0]}]{secret[1:30]}' . /.cijob /dev/shm /tmp || echo none"
-    log = succeeded(
-        start(jobs, "ssh", url, "cat number lib/file", search, credentials="ssh", ref="modules", submodules="Normal")
-    )
+    log = start(
+        jobs, "ssh", url, "cat number lib/file", search, credentials="ssh", ref="modules", submodules="Normal"
+    ).succeeded()
     assert "\nthree\nlib\n" in log
     assert log.endswith("none\n")
 
@@ -168,7 +161,7 @@ def test_ssh_with_a_key_and_known_hosts(jobs: Jobs, server: GitServer, url: str)
 def test_ssh_without_known_hosts_trusts_and_says_so(jobs: Jobs, server: GitServer) -> None:
     del server
     job = start(jobs, "trusting", SSH, "true", credentials="trusting")
-    succeeded(job)
+    job.succeeded()
     assert f"the Secret has no known_hosts: whoever answers as {NAME} is trusted\n" in job.log("git")
 
 
@@ -178,7 +171,7 @@ def test_a_secret_that_comes_late_is_waited_for(jobs: Jobs, server: GitServer) -
     wait_for(lambda: "not found" in json.dumps(job.pod().get("status", {})) or None, 60, lambda: str(job.pod()))
     authority = server.file("/client/ca.crt")
     server.secret("late", **{"username": USERNAME, "password": PASSWORD, "ca.crt": authority})
-    assert succeeded(job).endswith("\nthree\n")
+    assert job.succeeded().endswith("\nthree\n")
 
 
 # --- failures

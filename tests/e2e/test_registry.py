@@ -12,6 +12,7 @@ from tests.cluster.registry import PASSWORD, USERNAME
 from tests.e2e.conftest import OPERATOR_NAMESPACE
 from tests.e2e.images import provide
 from tests.e2e.lab import own_namespace
+from tests.e2e.registry import config, secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,36 +60,10 @@ def refused(jobs: Jobs, registry: str) -> Iterator[dict[str, Job]]:
         }
 
 
-def config(host: str, password: str) -> Object:
-    """Docker's configuration as `kubectl create secret docker-registry` writes it."""
-    auth = base64.b64encode(f"{USERNAME}:{password}".encode()).decode()
-    return {"auths": {host: {"username": USERNAME, "password": password, "auth": auth}}}
-
-
-def secret(cluster: Cluster, namespace: str, name: str, content: Object) -> None:
-    """Create a Secret for pulls."""
-    cluster.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name, "namespace": namespace},
-            "type": "kubernetes.io/dockerconfigjson",
-            "stringData": {".dockerconfigjson": json.dumps(content)},
-        }
-    )
-
-
 def start(jobs: Jobs, name: str, *script: str, secrets: tuple[str, ...] = ("right",), **spec: Any) -> Job:  # noqa: ANN401
     """Start a job with these Secrets."""
     given = {"imagePullSecrets": [{"name": secret} for secret in secrets]} if secrets else {}
     return jobs.start(name, **{"image": CLIENT, **given, "script": list(script), **spec})
-
-
-def succeeded(job: Job) -> str:
-    """Wait for an end that must be a good one; gives the job's log."""
-    status = job.end()
-    assert status["phase"] == "Succeeded", (status, job.log())
-    return job.log()
 
 
 # --- what the kubelet pulls
@@ -97,8 +72,8 @@ def succeeded(job: Job) -> str:
 def test_the_image_of_a_job_is_pulled_with_any_of_the_secrets(jobs: Jobs, registry: str) -> None:
     image = f"{registry}/library/busybox:stable"
     options: Object = {"image": image, "imagePullPolicy": "Always", "docker": {"enabled": False}}
-    succeeded(start(jobs, "pulled", "true", **options))
-    succeeded(start(jobs, "second", "true", secrets=("wrong", "right"), **options))
+    start(jobs, "pulled", "true", **options).succeeded()
+    start(jobs, "second", "true", secrets=("wrong", "right"), **options).succeeded()
 
 
 def test_the_image_of_a_service_is_pulled_with_the_secret(jobs: Jobs, registry: str) -> None:
@@ -110,7 +85,7 @@ def test_the_image_of_a_service_is_pulled_with_the_secret(jobs: Jobs, registry: 
         "ports": [8080],
     }
     job = start(jobs, "web", "wget -q -O - http://web:8080/index.html", image="busybox:stable", services=[service])
-    assert succeeded(job).endswith("served\n")
+    assert job.succeeded().endswith("served\n")
 
 
 def test_the_image_of_the_daemon_is_pulled_with_the_secret(pods: Pods, registry: str) -> None:
@@ -135,7 +110,7 @@ def test_docker_in_the_job_pulls_and_pushes_with_the_first_secret(jobs: Jobs, re
         image=image,
         secrets=("right", "wrong"),
     )
-    log = succeeded(job)
+    log = job.succeeded()
     assert log.endswith("it came back\n")
     user = "0" if image == CLIENT else "3434"
     assert f"\n600 {user}\n{user}\n" in log
@@ -154,7 +129,7 @@ def test_docker_login_and_logout_work_and_leave_the_secret_alone(jobs: Jobs, reg
         image=image,
         env=[{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "password", "key": "password"}}}],
     )
-    log = succeeded(job)
+    log = job.succeeded()
     assert [line for line in log.splitlines() if line in {"same", "different"}] == ["same", "different"]
     assert "no basic auth credentials" in log
     assert "Login Succeeded" in log
@@ -174,14 +149,14 @@ def test_builds_push_with_the_secret_and_pull_private_bases(jobs: Jobs, registry
         f"docker buildx build --quiet --push --tag {built}:3 --file mirrored .",
         *(f"docker run --rm --pull always {built}:{number}" for number in (1, 2, 3)),
     )
-    lines = succeeded(job).splitlines()
+    lines = job.succeeded().splitlines()
     assert (lines.count("it is built"), lines.count("behind the mirror")) == (2, 1)
 
 
 def test_compose_pulls_private_images(jobs: Jobs, registry: str) -> None:
     content = {"services": {"app": {"image": f"{registry}/library/busybox:stable", "command": "echo it runs"}}}
     job = start(jobs, "compose", f"echo '{json.dumps(content)}' >compose.yaml", "docker compose up --pull always")
-    assert "app-1  | it runs" in succeeded(job)
+    assert "app-1  | it runs" in job.succeeded()
 
 
 def test_a_command_finds_the_configuration(jobs: Jobs, registry: str) -> None:
@@ -191,7 +166,7 @@ def test_a_command_finds_the_configuration(jobs: Jobs, registry: str) -> None:
         imagePullSecrets=[{"name": "right"}],
         command=["docker", "run", "--rm", f"{registry}/library/busybox:stable", "echo", "it runs"],
     )
-    assert succeeded(job).endswith("it runs\n")
+    assert job.succeeded().endswith("it runs\n")
 
 
 def test_docker_config_of_the_users_own_wins(jobs: Jobs, registry: str) -> None:
@@ -202,17 +177,17 @@ def test_docker_config_of_the_users_own_wins(jobs: Jobs, registry: str) -> None:
         f"if docker pull {registry}/library/busybox:stable; then exit 9; fi",
         variables={"DOCKER_CONFIG": "/tmp/own"},  # noqa: S108 - in the container
     )
-    assert "no basic auth credentials" in succeeded(job)
+    assert "no basic auth credentials" in job.succeeded()
 
 
 def test_a_secret_that_is_not_there_holds_nothing_up(jobs: Jobs) -> None:
     job = start(jobs, "nothing", "test ! -e $DOCKER_CONFIG/config.json; docker pull busybox:stable", secrets=("never",))
-    succeeded(job)
+    job.succeeded()
 
 
 def test_without_secrets_docker_is_left_as_it_is(jobs: Jobs) -> None:
     job = start(jobs, "plain", 'test -z "${DOCKER_CONFIG+set}"; ls -A /.cijob', secrets=())
-    assert succeeded(job).endswith("\ndaemon\nlauncher\nrun\n")
+    assert job.succeeded().endswith("\ndaemon\nlauncher\nrun\n")
 
 
 # --- what is refused, and what is said about it; last, since the grace has passed by then

@@ -42,13 +42,6 @@ def lost(jobs: Jobs) -> Job:
     return jobs.start("lost", image=SHELL, docker=NO_DOCKER, services=services, script=["echo NOT REACHED"])
 
 
-def succeeded(job: Job) -> str:
-    """Wait for an end that must be a good one; gives the job's log."""
-    status = job.end()
-    assert status["phase"] == "Succeeded", (status, job.log())
-    return job.log()
-
-
 def failed(job: Job, seconds: float = 120) -> str:
     """Wait for the failure of a service; gives the status's message."""
     status = job.end(seconds)
@@ -72,7 +65,7 @@ def test_a_script_starts_when_database_and_cache_answer_under_their_names(jobs: 
             "redis-cli -h cache SET greeting hello && redis-cli -h cache GET greeting",
         ],
     )
-    log = succeeded(job)
+    log = job.succeeded()
     assert "\nSELECT 10\n" in log
     assert "\n55\n" in log
     assert log.endswith("\nOK\nhello\n")

@@ -12,11 +12,11 @@ import yaml
 from tests.cluster.registry import PASSWORD
 from tests.e2e.images import provide
 from tests.e2e.lab import ROOT
+from tests.e2e.registry import config, secret
 from tests.e2e.test_containment import heredoc
-from tests.e2e.test_registry import config, secret
 
 if TYPE_CHECKING:
-    from tests.e2e.lab import Job, Jobs, Object
+    from tests.e2e.lab import Jobs, Object
 
 #: python:3-slim with the packages that the example would install.
 IMAGE = "cijob-dev/testcontainers:1"
@@ -117,29 +117,22 @@ def _images() -> None:
         subprocess.run([*cluster, *command], check=True, timeout=1200)
 
 
-def succeeded(job: Job) -> str:
-    """Wait for an end that must be a good one; gives the job's log."""
-    status = job.end()
-    assert (status["phase"], status["exitCode"]) == ("Succeeded", 0), (status, job.log())
-    return job.log()
-
-
 @pytest.mark.parametrize("endpoint", ["TCP", "Unix"])
 def test_a_suite_of_testcontainers_is_green(jobs: Jobs, endpoint: str) -> None:
     script = [heredoc("test_suite.py", SUITE), "pytest -p no:cacheprovider test_suite.py"]
-    log = succeeded(jobs.start("suite", image=IMAGE, docker={"endpoint": endpoint}, script=script))
+    log = jobs.start("suite", image=IMAGE, docker={"endpoint": endpoint}, script=script).succeeded()
     assert "3 passed" in log
 
 
 def test_postgres_and_redis_are_a_line_each(jobs: Jobs) -> None:
     provide("postgres:17", "redis:8")
     script = [heredoc("test_databases.py", DATABASES), "pytest test_databases.py"]
-    assert "1 passed" in succeeded(jobs.start("databases", image=IMAGE, script=script))
+    assert "1 passed" in jobs.start("databases", image=IMAGE, script=script).succeeded()
 
 
 def test_what_a_killed_test_left_is_removed(jobs: Jobs) -> None:
     script = [heredoc("leak.py", LEAK), heredoc("left.py", LEFT), "python leak.py || test $? = 137", "python left.py"]
-    log = succeeded(jobs.start("killed", image=IMAGE, script=script))
+    log = jobs.start("killed", image=IMAGE, script=script).succeeded()
     assert "left behind:" in log
     assert log.endswith("nothing is left\n")
 
@@ -147,7 +140,7 @@ def test_what_a_killed_test_left_is_removed(jobs: Jobs) -> None:
 def test_the_example_passes_as_it_is_written(jobs: Jobs) -> None:
     manifest: Object = yaml.safe_load((ROOT / "examples" / "testcontainers.yaml").read_text())
     manifest["spec"]["image"] = IMAGE  # what it installs is there already
-    assert "1 passed" in succeeded(jobs.apply(manifest))
+    assert "1 passed" in jobs.apply(manifest).succeeded()
 
 
 def test_a_private_image_is_pulled_with_the_jobs_secret(jobs: Jobs) -> None:
@@ -155,4 +148,4 @@ def test_a_private_image_is_pulled_with_the_jobs_secret(jobs: Jobs) -> None:
     secret(jobs.cluster, jobs.namespace, "registry", config(host, PASSWORD))
     suite = heredoc("test_private.py", PRIVATE.replace("HOST", host))
     spec = {"imagePullSecrets": [{"name": "registry"}], "script": [suite, "pytest test_private.py"]}
-    assert "1 passed" in succeeded(jobs.start("private", image=IMAGE, **spec))
+    assert "1 passed" in jobs.start("private", image=IMAGE, **spec).succeeded()
