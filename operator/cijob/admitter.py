@@ -111,6 +111,7 @@ class Admitter:
         if self._pools.pop(name, None) is not None:
             self.admission(name).limit(None, None, held=True)
             self._changed_rules(name)
+            self._tidy(name)
 
     def _changed_rules(self, name: str) -> None:
         """All jobs of a pool are looked at: what they wait for, may have, or have to do may be another thing now."""
@@ -150,6 +151,7 @@ class Admitter:
             self.admission(name).release(key)
             self._comes_back(name, pod.namespace)  # its quota has room now
             self._touch(name)
+            self._tidy(name)
 
     # --- jobs
 
@@ -196,12 +198,14 @@ class Admitter:
             name, _ = self._waiting[key]
             self.decided(name, "withdrawn", self._stop_waiting(key))
             self._touch(name)
+            self._tidy(name)
         if key in self._reserved:
             name, slot = self._reserved.pop(key)
             if slot not in self._running:
                 self.admission(name).release(slot)
                 self.decided(name, "returned", 0.0)
             self._touch(name)
+            self._tidy(name)
 
     def refused(self, job: CiJob) -> None:
         """The namespace's quota has no room for a job that has its turn: others need not wait for that."""
@@ -265,6 +269,12 @@ class Admitter:
             return 0.0
         self.admission(place[0]).leave(key)
         return time.monotonic() - self._since.pop(key)
+
+    def _tidy(self, name: str) -> None:
+        """A pool that is not there is forgotten with the last that was in it: CiJobs may name any number of them."""
+        admission = self.admissions.get(name)
+        if name not in self._pools and admission is not None and not admission.queued and not admission.occupied:
+            del self.admissions[name]
 
     def _touch(self, name: str) -> None:
         self.changed.add(name)

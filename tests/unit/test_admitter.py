@@ -234,6 +234,24 @@ def test_a_status_of_the_pool_wakes_nobody_and_new_rules_wake_all_its_jobs() -> 
     assert desk.it.turns("default") == []
 
 
+def test_pools_that_only_cijobs_know_are_forgotten_with_the_last_of_these() -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.it.wait(a_cijob().with_spec(poolName=f"made-up-{number}").job)
+    assert len(desk.it.admissions) == 2, "one that is there, and one in which the job waits now"
+    desk.it.leave(JOB_KEY)
+    assert set(desk.it.admissions) == {"default"}
+
+
+def test_a_pool_that_is_gone_is_forgotten_once_its_pods_have_ended() -> None:
+    desk = Desk()
+    desk.it.saw(OURS)
+    desk.it.gone(a_pool())
+    assert set(desk.it.admissions) == {"default"}
+    desk.it.ended(OURS)
+    assert not desk.it.admissions
+
+
 def test_a_pool_that_cannot_be_read_counts_as_absent_and_is_logged_once() -> None:
     desk = Desk()
     bad = a_pool(docker={"isolation": "RuntimeClass"})
