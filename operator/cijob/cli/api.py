@@ -1,0 +1,160 @@
+"""The cluster as the command line sees it: what the user may do, with the user's own rights."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from kubernetes.aio import client, config
+
+from cijob import __version__, names
+from cijob.cli.errors import CliError
+from cijob.cli.explain import explained
+from cijob.errors import ApiError
+from cijob.transport import CIJOBS, CORE, MERGE_PATCH, Body, Transport, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from cijob.cli.options import Target
+
+T = TypeVar("T")
+
+_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+class Api(Transport):
+    """Requests of a user. Every method raises ApiError or one of its kinds when it fails."""
+
+    def __init__(self, api: client.ApiClient, namespace: str, *, context: str = "") -> None:
+        super().__init__(api)
+        #: The namespace that is meant where none is named.
+        self.namespace = namespace
+        #: The kubeconfig's context, for messages.
+        self.context = context
+
+    # --- CiJobs ---------------------------------------------------------------------------------------------------------
+
+    async def list_jobs(
+        self, namespace: str | None, selector: Mapping[str, str] | None = None
+    ) -> tuple[list[Body], int]:
+        """CiJobs of a namespace, or of all; `selector` holds labelSelector and fieldSelector. And the list's version."""
+        return await self.list_all(path_of(CIJOBS, namespace, names.PLURAL), selector or {})
+
+    def watch_jobs(
+        self, namespace: str | None, version: int, selector: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Body]:
+        """Raw watch events of CiJobs from a version on. ApiExpired: list again."""
+        return self.watch(path_of(CIJOBS, namespace, names.PLURAL), version, selector or {})
+
+    async def get_job(self, namespace: str, name: str) -> Body:
+        """One CiJob."""
+        return await self.request("GET", path_of(CIJOBS, namespace, names.PLURAL, name))
+
+    async def create_job(self, namespace: str, manifest: Body) -> Body:
+        """Create a CiJob; gives it as it was stored. Unknown fields are refused, as `kubectl create` has it."""
+        query = {"fieldValidation": "Strict"}
+        return await self.request("POST", path_of(CIJOBS, namespace, names.PLURAL), query=query, body=manifest)
+
+    async def patch_job(self, namespace: str, name: str, patch: Body) -> Body:
+        """Change a CiJob by a merge patch."""
+        path = path_of(CIJOBS, namespace, names.PLURAL, name)
+        return await self.request("PATCH", path, body=patch, content=MERGE_PATCH)
+
+    async def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete this very CiJob, and with it its Pods."""
+        await self.delete(path_of(CIJOBS, namespace, names.PLURAL, name), uid)
+
+    # --- pools ----------------------------------------------------------------------------------------------------------
+
+    async def list_pools(self) -> list[Body]:
+        """All BuildPools."""
+        return (await self.list_all(f"{CIJOBS}/{names.POOL_PLURAL}", {}))[0]
+
+    async def get_pool(self, name: str) -> Body:
+        """One BuildPool."""
+        return await self.request("GET", f"{CIJOBS}/{names.POOL_PLURAL}/{name}")
+
+    # --- Pods and Events ------------------------------------------------------------------------------------------------
+
+    async def get_pod(self, namespace: str, name: str) -> Body:
+        """One Pod."""
+        return await self.request("GET", path_of(CORE, namespace, "pods", name))
+
+    async def list_pods(self, namespace: str | None, selector: Mapping[str, str]) -> list[Body]:
+        """Pods, by labelSelector and fieldSelector."""
+        return (await self.list_all(path_of(CORE, namespace, "pods"), selector))[0]
+
+    async def list_events(self, namespace: str, selector: Mapping[str, str]) -> list[Body]:
+        """Events, by fieldSelector."""
+        return (await self.list_all(path_of(CORE, namespace, "events"), selector))[0]
+
+    # --- rights ---------------------------------------------------------------------------------------------------------
+
+    async def may(self, verb: str, resource: str, *, group: str = "", namespace: str = "", name: str = "") -> bool:
+        """Whether the user has a right; `resource` may have a subresource: pods/exec."""
+        plural, _, subresource = resource.partition("/")
+        attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+        attributes |= {"namespace": namespace, "name": name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
+        }
+        answer = await self.request("POST", _REVIEWS, body=review)
+        return bool(answer.get("status", {}).get("allowed"))
+
+
+@asynccontextmanager
+async def connected(target: Target) -> AsyncIterator[Api]:
+    """A connection to the cluster that a command means.
+
+    Raises:
+        CliError: there is no cluster to talk to; the message says what to do.
+    """
+    configuration = client.Configuration()
+    namespace, context = "", target.context or ""
+    try:
+        namespace, context = _kubeconfig(target)
+        await config.load_kube_config(  # type: ignore[no-untyped-call]  # no types there
+            config_file=target.kubeconfig, context=target.context, client_configuration=configuration
+        )
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise CliError(
+            f"no cluster to talk to: {reason}",
+            "Set KUBECONFIG or --kubeconfig to a kubeconfig file; `kubectl config get-contexts` lists its contexts.",
+        ) from error
+    client_ = client.ApiClient(configuration)
+    client_.user_agent = f"cijob/{__version__}"
+    api = Api(client_, target.namespace or namespace or "default", context=context)
+    try:
+        yield api
+    finally:
+        await api.aclose()
+
+
+def _kubeconfig(target: Target) -> tuple[str, str]:
+    """Namespace and name of the context that is meant."""
+    contexts, active = config.list_kube_config_contexts(config_file=target.kubeconfig)  # type: ignore[no-untyped-call]  # no types there
+    wanted = target.context or active["name"]
+    found: dict[str, Any] = next((one for one in contexts if one["name"] == wanted), {})
+    return str(found.get("context", {}).get("namespace", "")), str(wanted)
+
+
+def with_api(target: Target, command: Callable[[Api], Awaitable[T]]) -> T:
+    """Runs a command against its cluster; what the API server refuses becomes a sentence that says what to do.
+
+    Raises:
+        CliError: it failed.
+    """
+
+    async def run() -> T:
+        async with connected(target) as api:
+            try:
+                return await command(api)
+            except ApiError as error:
+                raise explained(error, api.server, api.namespace) from error
+
+    return asyncio.run(run())

@@ -1,0 +1,96 @@
+"""The command `cijob`, also as `kubectl cijob`. Only click is imported here: `--help` must come at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from cijob import __version__
+from cijob.cli.errors import CliError, Exit
+
+#: The commands in the order in which `--help` lists them, with their modules below `commands`.
+COMMANDS = {
+    "run": "run",
+    "convert": "convert",
+    "ls": "ls",
+    "logs": "logs",
+    "describe": "describe",
+    "cancel": "cancel",
+    "retry": "retry",
+    "wait": "wait",
+    "delete": "delete",
+    "shell": "shell",
+    "pools": "pools",
+    "top": "top",
+    "doctor": "doctor",
+    "completion": "completion",
+}
+
+
+class Commands(click.Group):
+    """A group whose commands are looked up by name; a typo is answered with the nearest."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of `COMMANDS`."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"cijob.cli.commands.{COMMANDS[cmd_name]}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but with the nearest name where there is no such command."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them all."
+            ctx.fail(f"There is no command {args[0]!r}: {meant}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cijob")
+def cli() -> None:
+    """Run CI jobs that need Docker on a Kubernetes cluster, and see what becomes of them."""
+
+
+def main() -> NoReturn:
+    """The entry points `cijob` and `kubectl-cijob`."""
+    program = "kubectl cijob" if Path(sys.argv[0]).name.startswith("kubectl") else "cijob"
+    try:
+        result = cli.main(prog_name=program, standalone_mode=False)
+        code = result if isinstance(result, int) else Exit.OK
+    except CliError as error:
+        click.echo(f"error: {error.message}", err=True)
+        if error.hint:
+            click.echo(error.hint, err=True)
+        code = error.code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = Exit.INTERRUPTED
+    except BrokenPipeError:  # `cijob ls | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.OK
+    except Exception as error:  # the last resort: a bug of ours is told in a line, too
+        if os.environ.get("CIJOB_DEBUG"):
+            raise
+        click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
+        click.echo("This is a bug of cijob's: run it again with CIJOB_DEBUG=1 and report what it prints.", err=True)
+        code = Exit.FAILED
+    sys.exit(code)

@@ -1,0 +1,63 @@
+"""Options that commands share, named as kubectl names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which cluster and namespace a command means; None: what the kubeconfig says.
+
+    `all_namespaces` is for commands that list.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+    all_namespaces: bool = False
+
+
+def target(*, lists: bool = False) -> Callable[[F], F]:
+    """Adds --namespace, --context and --kubeconfig (and -A with `lists`), and passes them on as the argument `target`."""
+    options = [
+        click.option("-n", "--namespace", metavar="NAME", help="Namespace; the kubeconfig's own when unset."),
+        click.option("--context", metavar="NAME", help="Context of the kubeconfig; the current one when unset."),
+        click.option("--kubeconfig", metavar="FILE", help="Kubeconfig file; else $KUBECONFIG or ~/.kube/config."),
+    ]
+    if lists:
+        options.append(click.option("-A", "--all-namespaces", is_flag=True, help="List in all namespaces."))
+
+    def decorate(function: F) -> F:
+        def command(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  a command's own arguments
+            kwargs["target"] = Target(
+                kubeconfig=kwargs.pop("kubeconfig"),
+                context=kwargs.pop("context"),
+                namespace=kwargs.pop("namespace"),
+                all_namespaces=kwargs.pop("all_namespaces", False),
+            )
+            return function(*args, **kwargs)
+
+        command.__doc__ = function.__doc__
+        command.__name__ = function.__name__
+        command.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]  # click's own
+        for option in reversed(options):
+            command = option(command)
+        return command  # type: ignore[return-value]  # click wants the signature of the wrapper
+
+    return decorate
+
+
+def output(*formats: str) -> Callable[[F], F]:
+    """Adds -o, as kubectl has it; passed on as the argument `output`, None where it is unset."""
+    return click.option(
+        "-o", "--output", type=click.Choice(formats), help="Output format; a table for people when unset."
+    )
