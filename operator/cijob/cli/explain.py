@@ -7,7 +7,8 @@ import re
 from cijob.cli.errors import CliError
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 
-_NO_KIND = "the server could not find the requested resource"
+#: The API server's words about a path that it does not serve; those about an object come in a Status with a reason.
+_NO_PATH = "404 page not found"
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _RIGHT = re.compile(r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"')
 
@@ -18,7 +19,7 @@ def explained(error: ApiError, server: str, namespace: str) -> CliError:
         return CliError(
             error.message, f"Is {server} the right address, and can it be reached? `kubectl cluster-info` asks too."
         )
-    if isinstance(error, ApiNotFound) and _NO_KIND in error.message:
+    if is_kind_missing(error):
         return CliError(
             "this cluster knows no CiJobs: the operator's CRDs are not installed",
             "`helm install cijob charts/cijob` installs them; `cijob doctor` checks the whole cluster.",
@@ -28,6 +29,11 @@ def explained(error: ApiError, server: str, namespace: str) -> CliError:
     if error.status == _FORBIDDEN:
         return _forbidden(error, namespace)
     return CliError(error.message)
+
+
+def is_kind_missing(error: ApiError) -> bool:
+    """Whether the API server does not know the kind at all, rather than no object of that name."""
+    return isinstance(error, ApiNotFound) and not error.reason and _NO_PATH in error.message
 
 
 def _forbidden(error: ApiError, namespace: str) -> CliError:
