@@ -6,21 +6,24 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import aiohttp
 from kubernetes.aio import client, config
 
 from cijob import __version__, names
 from cijob.cli.errors import CliError
 from cijob.cli.explain import explained
-from cijob.errors import ApiError
-from cijob.transport import CIJOBS, CORE, MERGE_PATCH, Body, Transport, path_of
+from cijob.errors import ApiError, ApiUnavailable
+from cijob.transport import CIJOBS, CORE, MERGE_PATCH, Body, Transport, described, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from cijob.cli.options import Target
 
 T = TypeVar("T")
 
+#: Seconds between two signs of life of an open connection; the answer may take half of that on a slow line.
+_HEARTBEAT: Final = 120.0
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -89,6 +92,40 @@ class Api(Transport):
     async def list_events(self, namespace: str, selector: Mapping[str, str]) -> list[Body]:
         """Events, by fieldSelector."""
         return (await self.list_all(path_of(CORE, namespace, "events"), selector))[0]
+
+    async def connect(
+        self, path: str, query: Sequence[tuple[str, str]], protocol: str
+    ) -> aiohttp.ClientWebSocketResponse:
+        """Open a WebSocket, for exec and the like; who calls closes it.
+
+        Raises:
+            ApiError: refused, in the API server's words.
+        """
+        request = await self._api.param_serialize("GET", path, query_params=list(query), auth_settings=["BearerToken"])
+        rest, settings = self._api.rest_client, self._api.configuration
+        if rest.pool_manager is None:
+            rest.pool_manager = rest._create_pool_manager()  # noqa: SLF001  as the client's own WsApiClient does
+        session: aiohttp.ClientSession = rest.pool_manager
+        try:
+            socket = await session.ws_connect(
+                request[1],
+                headers=request[2],
+                protocols=(protocol,),
+                heartbeat=_HEARTBEAT,
+                proxy=rest.proxy,
+                proxy_headers=rest.proxy_headers,
+                server_hostname=settings.tls_server_name,
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            # Its answer's text is lost: a plain request for the same gets it once more.
+            await self.request("GET", path, query=dict(query))
+            raise ApiUnavailable(0, "", f"{self.server} opens no WebSocket: {described(error)}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiUnavailable(0, "", f"no answer from {self.server}: {described(error)}") from error
+        if socket.protocol != protocol:
+            await socket.close()
+            raise ApiError(0, "", f"{self.server}, or a proxy before it, does not speak {protocol}")
+        return socket
 
     # --- rights ---------------------------------------------------------------------------------------------------------
 
