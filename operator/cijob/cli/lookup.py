@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cijob import names
 from cijob.cli.errors import CliError
@@ -19,28 +20,43 @@ if TYPE_CHECKING:
     from cijob.transport import Body
 
 
+#: What an object can be called: anything else would be read as another path by the API server.
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+#: How kubectl names the kinds in front of a name: `cijob wait $(cijob ls -o name)` has to work.
+_KINDS: Final = re.compile(r"(?:cij|cijobs?|cijobs?\.cijob\.dev|bp|buildpools?|buildpools?\.cijob\.dev)/")
+
+
+def bare(name: str) -> str:
+    """A name without the kind that `-o name` prints before it: `cijob.cijob.dev/x` is `x`."""
+    return _KINDS.sub("", name, count=1) if _KINDS.match(name) else name
+
+
 async def find_job(api: Api, namespace: str, name: str) -> Body:
-    """The CiJob of a name.
+    """The CiJob of a name, with or without its kind as `-o name` prints it.
 
     Raises:
         CliError: there is none; the hint names the one that was probably meant.
         ApiError: the API server refused or did not answer.
     """
-    try:
-        return await api.get_job(namespace, name)
-    except ApiNotFound as error:
-        if is_kind_missing(error):
-            raise
+    name = bare(name)
+    if _NAME.fullmatch(name):
+        try:
+            return await api.get_job(namespace, name)
+        except ApiNotFound as error:
+            if is_kind_missing(error):
+                raise
     raise CliError(f"there is no CiJob {name} in the namespace {namespace}", await _job_hint(api, namespace, name))
 
 
 async def find_pool(api: Api, name: str) -> Body:
     """The BuildPool of a name; raises as `find_job`."""
-    try:
-        return await api.get_pool(name)
-    except ApiNotFound as error:
-        if is_kind_missing(error):
-            raise
+    name = bare(name)
+    if _NAME.fullmatch(name):
+        try:
+            return await api.get_pool(name)
+        except ApiNotFound as error:
+            if is_kind_missing(error):
+                raise
     known: list[str] = []
     with suppress(ApiError):  # the hint is a courtesy: who may not list pools gets none
         known = [pool["metadata"]["name"] for pool in await api.list_pools()]
@@ -74,8 +90,7 @@ async def _job_hint(api: Api, namespace: str, name: str) -> str:
     if not known and (hint := await missing_namespace(api, namespace)):
         return hint
     with suppress(ApiError):
-        found = (await api.list_jobs(None, {"fieldSelector": f"metadata.name={name}"}))[0]
-        if found:
+        if found := (await api.list_jobs(None, {"fieldSelector": f"metadata.name={name}"}))[0]:
             return f"There is one in the namespace {found[0]['metadata']['namespace']}: choose it with -n."
     return f"`cijob ls -n {namespace}` lists those that there are."
 

@@ -26,6 +26,29 @@ class Target:
     all_namespaces: bool = False
 
 
+class DurationType(click.ParamType[int]):
+    """Seconds of a duration as people write it: 90s, 15m, 1h30m, 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401  click's signature
+        """A number of seconds."""
+        from cijob.quantities import parse_duration
+
+        if isinstance(value, int):
+            return value
+        days, letter, rest = str(value).partition("d")
+        try:
+            if not letter:
+                return parse_duration(days)
+            return int(days) * 86400 + (parse_duration(rest) if rest else 0)
+        except ValueError:
+            self.fail(f"{str(value)[:40]!r} is not a duration: write it as 90s, 15m, 1h30m or 7d.", param, ctx)
+
+
+DURATION = DurationType()
+
+
 def target(*, lists: bool = False) -> Callable[[F], F]:
     """Adds --namespace, --context and --kubeconfig (and -A with `lists`), and passes them on as the argument `target`."""
     options = [

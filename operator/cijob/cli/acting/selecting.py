@@ -1,0 +1,82 @@
+"""Which CiJobs a command means: names, or a label selector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cijob.cli.errors import CliError, Exit
+from cijob.cli.explain import explained
+from cijob.cli.lookup import bare, find_job
+from cijob.errors import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from cijob.cli.api import Api
+    from cijob.transport import Body
+
+
+def wanted(names: Sequence[str], selector: str | None, *, other: bool = False) -> tuple[str, ...]:
+    """The names, each once and without its kind.
+
+    Args:
+        names: as they were typed.
+        selector: of -l.
+        other: whether another option chooses CiJobs too.
+
+    Raises:
+        CliError: nothing is named, or both names and a selector are.
+    """
+    if names and (selector is not None or other):
+        raise CliError("names and options that choose CiJobs exclude each other", "Leave one of them out.", Exit.USAGE)
+    if not names and selector is None and not other:
+        raise CliError(
+            "no CiJob is named", "Give names, or choose by labels with -l; `cijob ls` lists what there is.", Exit.USAGE
+        )
+    return tuple(dict.fromkeys(map(bare, names)))
+
+
+async def chosen(api: Api, names: Sequence[str], selector: str | None) -> tuple[list[Body], int]:
+    """The CiJobs, and how many of the names there are none of: each of these is told.
+
+    Raises:
+        ApiError: the API server refused, or does not answer.
+    """
+    if not names:
+        found = (await api.list_jobs(api.namespace, {} if selector is None else {"labelSelector": selector}))[0]
+        return found, 0
+    jobs, missing = [], 0
+    for name in names:
+        try:
+            jobs.append(await find_job(api, api.namespace, name))
+        except CliError as error:
+            tell(error)
+            missing += 1
+    return jobs, missing
+
+
+async def each(api: Api, jobs: Sequence[Body], act: Callable[[Body], Awaitable[None]]) -> int:
+    """Does something to each CiJob, and goes on where one fails; how many did."""
+    failures = 0
+    for job in jobs:
+        try:
+            await act(job)
+        except ApiError as error:
+            tell(explained(error, api.server, api.namespace))
+            failures += 1
+    return failures
+
+
+def nobody(api: Api, selector: str | None) -> str:
+    """A sentence for a selector that chooses nothing."""
+    labels = f" with the labels {selector}" if selector else ""
+    return f"there are no CiJobs{labels} in the namespace {api.namespace}"
+
+
+def tell(error: CliError) -> None:
+    """An error of one CiJob of several, as `main` shows one that ends the command."""
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
