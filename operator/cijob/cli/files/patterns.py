@@ -1,0 +1,115 @@
+"""Which of a job's files its artifacts are: the globs of `artifacts:paths`, as GitLab Runner reads them. Pure.
+
+Source: GitLab Runner's `commands/helpers/file_archiver.go` with bmatcuk/doublestar: `*` and `?` stay within a name and match
+hidden ones too, `**` as a whole name is any number of folders, `{a,b}` are alternatives; a path that is a folder means all
+that is in it; `exclude` means only what it matches itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_CLASS: Final = re.compile(r"\[([!^]?)((?:\\.|[^\]\\])+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Names of files and of empty folders, sorted, and the patterns that matched nothing."""
+
+    names: tuple[str, ...]
+    unmatched: tuple[str, ...]
+
+
+def choose(
+    files: Iterable[str], folders: Iterable[str], patterns: Sequence[str], exclude: Sequence[str], working_dir: str
+) -> Chosen:
+    """What the patterns mean of what there is; all names are relative to `working_dir`, which patterns may start with."""
+    excluded = [re.compile(expression(relative(pattern, working_dir))) for pattern in exclude]
+    all_files = sorted(name for name in files if not any(one.fullmatch(name) for one in excluded))
+    parents = {name[:end] for name in (*all_files, *folders) for end in _slashes(name)}
+    everything = (*all_files, *sorted(set(folders) - parents))
+    names: set[str] = set()
+    unmatched = []
+    for pattern in patterns:
+        compiled = re.compile(expression(relative(pattern, working_dir)) + "(?:/.*)?", re.DOTALL)
+        found = {name for name in everything if compiled.fullmatch(name)}
+        names |= found
+        if not found:
+            unmatched.append(pattern)
+    return Chosen(tuple(sorted(names)), tuple(unmatched))
+
+
+def relative(pattern: str, working_dir: str) -> str:
+    """A pattern without what stands for the working directory at its start, and without slashes at its end."""
+    if pattern == working_dir or pattern.startswith(working_dir + "/"):
+        pattern = pattern[len(working_dir) + 1 :]
+    while pattern.startswith("./"):
+        pattern = pattern[2:]
+    pattern = pattern.rstrip("/")
+    return "**" if pattern in ("", ".") else pattern
+
+
+def is_outside(pattern: str, working_dir: str) -> bool:
+    """Whether a pattern means something that is not in the working directory, and so can never be taken."""
+    rest = relative(pattern, working_dir)
+    return rest.startswith("/") or ".." in rest.split("/")
+
+
+@cache
+def expression(pattern: str) -> str:
+    """The regular expression of a glob."""
+    parts = pattern.split("/")
+    text = ""
+    for number, part in enumerate(parts):
+        last = number == len(parts) - 1
+        if part == "**":
+            text += ".*" if last else "(?:[^/]+/)*"
+        else:
+            text += _name(part) + ("" if last else "/")
+    # `a/**` is also `a` itself.
+    return f"(?s:{text.removesuffix('/.*')}(?:/.*)?)" if text.endswith("/.*") else f"(?s:{text})"
+
+
+def _name(part: str) -> str:
+    """The expression of one part between slashes."""
+    text, at, depth = "", 0, 0
+    while at < len(part):
+        char = part[at]
+        found = _CLASS.match(part, at) if char == "[" else None
+        if found is not None:
+            negated = "^" if found[1] else ""
+            text += f"(?!/)[{negated}{_members(found[2])}]"
+            at = found.end()
+            continue
+        if char == "\\" and at + 1 < len(part):
+            at += 1
+            text += re.escape(part[at])
+        elif char == "*":
+            text += "[^/]*"
+        elif char == "?":
+            text += "[^/]"
+        elif char == "{" and "}" in part[at:]:
+            text, depth = text + "(?:", depth + 1
+        elif char == "," and depth:
+            text += "|"
+        elif char == "}" and depth:
+            text, depth = text + ")", depth - 1
+        else:
+            text += re.escape(char)
+        at += 1
+    return text + ")" * depth
+
+
+def _members(text: str) -> str:
+    """What stands between brackets, with `\\` and `-` as the glob means them."""
+    return re.sub(r"\\(.)|([\[\]&~|^])", lambda found: re.escape(found[1] or found[2]), text)
+
+
+def _slashes(name: str) -> Iterable[int]:
+    return (at for at, char in enumerate(name) if char == "/")
