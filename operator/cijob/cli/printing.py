@@ -14,7 +14,7 @@ from rich.text import Text
 from cijob.cli.console import out, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from cijob.transport import Body
 
@@ -58,6 +58,23 @@ class Table:
         """Print it to where a command's answer goes."""
         for line in self.lines(headers=headers):
             say(line)
+
+
+class Stream:
+    """Rows that come bit by bit: columns keep the widths that they had, and grow where they must."""
+
+    def __init__(self, *headers: str, with_headers: bool = True) -> None:
+        self._widths = [0] * len(headers)
+        self._rows: list[tuple[Cell, ...]] = [tuple((header, "heading") for header in headers)] if with_headers else []
+
+    def lines(self, rows: Iterable[Sequence[Cell]]) -> list[Text]:
+        """The next lines, a row each; before the first of them the headers."""
+        rows = [*self._rows, *(tuple(_clean(cell) for cell in row) for row in rows)]
+        self._rows = []
+        for row in rows:
+            pairs = zip(self._widths, row, strict=True)
+            self._widths = [max(width, cell_len(_text(cell))) for width, cell in pairs]
+        return [_line(row, self._widths) for row in rows]
 
 
 def say(line: Text | str = "") -> None:
