@@ -1,0 +1,278 @@
+"""One CiJob, from its creation to its end: what it does, and its log, attempt by attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from cijob import names
+from cijob.cli.errors import CliError, Exit
+from cijob.cli.follow import state
+from cijob.cli.follow.logstream import LogStream
+from cijob.cli.follow.watching import keep_current
+from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
+from cijob.models import Phase
+from cijob.transport import CIJOBS, CORE, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from cijob.cli.api import Api
+    from cijob.cli.files.transfer import Transfer
+    from cijob.cli.follow.watching import Objects
+    from cijob.transport import Body
+
+T = TypeVar("T")
+
+_FORBIDDEN: Final = 403
+#: Seconds without a sign of an operator after which that is said.
+_OPERATOR: Final = 15.0
+#: Seconds that a log may be silent after the job's verdict before the rest of it is asked for on a new connection, and
+#: that this may take.
+_REST: Final = 3.0
+_LAST: Final = 20.0
+
+
+class View(Protocol):
+    """Where a followed job is shown. Nothing here waits."""
+
+    def progress(self, text: str) -> None:
+        """What the job does now; empty when there is nothing to say. Said again only when it changes."""
+
+    def line(self, data: bytes) -> None:
+        """Of its log, a line with its newline (the last may have none), or a part of a line of more than 1 MiB."""
+
+    def note(self, text: str) -> None:
+        """Something to know that stays on the screen."""
+
+    def attempt(self, number: int) -> None:
+        """An attempt's container has started: its log follows. From 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a CiJob ended, in the words of its status."""
+
+    phase: Phase
+    reason: str
+    message: str
+    exit_code: int | None
+    attempt: int
+
+    @property
+    def code(self) -> int:
+        """The exit code of a command that ran it: the job's own; 1 for a failure without one; 130 for a cancelled job."""
+        if self.phase is Phase.CANCELLED:
+            return Exit.INTERRUPTED
+        if self.phase is Phase.SUCCEEDED:
+            return Exit.OK
+        return self.exit_code or Exit.FAILED
+
+
+async def follow(
+    api: Api, namespace: str, name: str, uid: str, view: View, *, transfer: Transfer | None = None
+) -> Outcome:
+    """Shows a CiJob until it ends, from its current attempt on. No line of a log is lost or repeated when connections break.
+
+    `transfer` is told of each attempt that starts, and asked about each line; its `finish` is left to the caller.
+
+    Raises:
+        CliError: the API server was gone for five minutes, or the CiJob was deleted; the hint says how to go on.
+        ApiError: the API server refuses.
+    """
+    follower = _Follower(api, namespace, name, uid, view, transfer)
+    selector = {"fieldSelector": f"metadata.name={name}"}
+    pods = {"labelSelector": f"{names.LABEL_JOB}={name}"}
+    try:
+        return await _beside(
+            follower.run(),
+            keep_current(api, path_of(CIJOBS, namespace, names.PLURAL), selector, follower.see_jobs),
+            follower.watch_pods(keep_current(api, path_of(CORE, namespace, "pods"), pods, follower.see_pods)),
+        )
+    except ApiUnavailable as error:
+        raise CliError(
+            f"lost sight of {name}: {error.message}",
+            f"The job goes on without you: `cijob logs {name} -f` looks again.",
+        ) from error
+
+
+class _Follower:
+    """A CiJob and its Pods as they were seen last, and what was shown of them."""
+
+    def __init__(self, api: Api, namespace: str, name: str, uid: str, view: View, transfer: Transfer | None) -> None:
+        self._api, self._namespace, self._name, self._uid = api, namespace, name, uid
+        self._view, self._transfer = view, transfer
+        self._job: Body | None = None
+        self._pods: dict[str, Body] = {}
+        self._changed = asyncio.Event()
+        self._deleted = False
+        self._printed = 0  # lines of the current attempt
+
+    # --- what is seen ---------------------------------------------------------------------------------------------------
+
+    def see_jobs(self, objects: Objects) -> None:
+        """Called with the CiJob, if it is there."""
+        job = objects.get(self._name)
+        if job is None or job["metadata"]["uid"] != self._uid:
+            self._deleted = True
+        else:
+            self._job = job
+        self._wake()
+
+    def see_pods(self, objects: Objects) -> None:
+        """Called with the Pods of its attempts."""
+        self._pods = dict(objects)
+        self._wake()
+
+    async def watch_pods(self, watching: Coroutine[None, None, None]) -> None:
+        """Watches them, or does without where that is not allowed."""
+        try:
+            await watching
+        except ApiError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            self._view.note("you may not read Pods in this namespace: the job's log cannot be shown")
+
+    def _wake(self) -> None:
+        if self._job is not None:
+            pod = self._pod(state.attempt_of(self._job))
+            self._view.progress(state.describe(self._job, pod, printed=self._printed > 0))
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _pod(self, attempt: int) -> Body | None:
+        return self._pods.get(names.pod_name(self._name, self._uid, attempt))
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            if self._deleted and not (self._job is not None and state.finished(self._job)):
+                raise CliError(f"the CiJob {self._name} was deleted before its end")
+            await self._changed.wait()
+
+    # --- what is shown --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> Outcome:
+        """Shows attempt after attempt."""
+        await self._until(lambda: self._job is not None)
+        number = state.attempt_of(self._body)
+        while True:
+            await self._until_started(number)
+            if state.started(self._pod(number)):
+                await self._show(number)
+            await self._until(lambda: self._over(number))  # noqa: B023  awaited at once
+            if state.attempt_of(self._body) == number:
+                return self._outcome()
+            if state.attempt_of(self._body) == number + 1 and not state.finished(self._body):
+                message = self._body.get("status", {}).get("message", "")
+                self._view.note(f"attempt {number} did not end well, attempt {number + 1} follows: {message}")
+            number += 1
+            self._printed = 0
+
+    @property
+    def _body(self) -> Body:
+        if self._job is None:
+            raise CliError(f"the CiJob {self._name} was deleted before its end")
+        return self._job
+
+    def _over(self, number: int) -> bool:
+        return state.finished(self._body) or state.attempt_of(self._body) > number
+
+    async def _until_started(self, number: int) -> None:
+        waiting = self._until(lambda: state.started(self._pod(number)) or self._over(number))
+        task = asyncio.ensure_future(waiting)
+        try:
+            await asyncio.wait([task], timeout=_OPERATOR)
+            if not task.done() and not self._pods and not self._body.get("status"):
+                self._view.note("no operator has looked at the job yet: `cijob doctor` tells whether one is alive")
+            await task
+        finally:
+            task.cancel()
+
+    async def _show(self, number: int) -> None:
+        """The log of an attempt, to its end."""
+        self._view.attempt(number)
+        pod = names.pod_name(self._name, self._uid, number)
+        log = LogStream(self._api, self._namespace, pod, names.CONTAINER_JOB, follow=True, tell=self._view.note)
+        files = self._transfer.started(self._api, self._namespace, pod) if self._transfer is not None else None
+        background = [asyncio.ensure_future(files)] if files is not None else []
+        try:
+            await self._pump(log, number)
+        finally:
+            for one in background:
+                one.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+    async def _pump(self, log: LogStream, number: int) -> None:
+        """Shows a log to its end; where that does not come although the attempt is over, on a new connection, bounded."""
+        reading = asyncio.ensure_future(self._read(log))
+        try:
+            await self._first_of(reading, self._until(lambda: self._over(number)))
+            shown = -1
+            while not reading.done() and shown != self._printed:
+                shown = self._printed
+                await asyncio.wait([reading], timeout=_REST)
+            if not reading.done():
+                reading.cancel()
+                await asyncio.wait([reading])
+                log.over = True
+                reading = asyncio.ensure_future(self._read(log))
+                await asyncio.wait([reading], timeout=_LAST)
+                if not reading.done():
+                    self._view.note("the end of the log could not be read: the job's node does not answer")
+                    return
+            await reading
+        finally:
+            reading.cancel()
+
+    async def _first_of(self, reading: asyncio.Future[None], other: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(other)
+        try:
+            done, _ = await asyncio.wait([reading, task], return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                one.result()
+        finally:
+            task.cancel()
+
+    async def _read(self, log: LogStream) -> None:
+        try:
+            async for line in log.read():
+                if self._transfer is not None and self._transfer.claims(line):
+                    continue
+                self._printed += 1
+                if self._printed == 1:
+                    self._wake()
+                self._view.line(line)
+        except ApiNotFound:
+            self._view.note("the job's Pod is gone, and its log with it")
+        except ApiError as error:
+            if error.status != _FORBIDDEN:
+                raise
+            self._view.note(f"the job's log cannot be shown: {error.message}")
+
+    def _outcome(self) -> Outcome:
+        status = self._body.get("status", {})
+        return Outcome(
+            phase=Phase(state.phase_of(self._body)),
+            reason=str(status.get("reason") or ""),
+            message=str(status.get("message") or ""),
+            exit_code=status.get("exitCode"),
+            attempt=state.attempt_of(self._body),
+        )
+
+
+async def _beside(main: Coroutine[None, None, T], *others: Coroutine[None, None, None]) -> T:
+    """What `main` gives; the others run beside it, and their failures are its own."""
+    task = asyncio.ensure_future(main)
+    beside = [asyncio.ensure_future(other) for other in others]
+    pending: set[asyncio.Future[object]] = {task, *beside}  # type: ignore[arg-type]  # futures are invariant
+    try:
+        while not task.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for one in done - {task}:  # type: ignore[operator]
+                one.result()
+        return task.result()
+    finally:
+        for one in (task, *beside):
+            one.cancel()
+        await asyncio.gather(task, *beside, return_exceptions=True)

@@ -1,0 +1,152 @@
+"""The log of a container, line by line, over as many connections as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from cijob.cli.follow.lines import LogLines
+from cijob.cli.follow.patience import Patience
+from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
+from cijob.transport import CORE, described, path_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
+
+    from cijob.cli.api import Api
+
+#: A silent connection may be a dead one: after so many seconds a new one goes on where it stood.
+_QUIET: Final = 120.0
+_LIMITS: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_QUIET)
+_BAD_REQUEST: Final = 400
+#: Seconds between two connections where the first one ended although the container goes on, or has not started.
+_AGAIN: Final = 0.3
+
+
+class LogStream:
+    """The log of one container of one Pod.
+
+    Attributes:
+        over: whether the container has ended; who knows sets it, else the Pod is asked at the end of each connection.
+    """
+
+    def __init__(  # noqa: PLR0913  what `kubectl logs` has
+        self,
+        api: Api,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        since: datetime | None = None,
+        tail: int | None = None,
+        timestamps: bool = False,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.over = not follow
+        self._api, self._namespace, self._pod, self._container = api, namespace, pod, container
+        self._lines = LogLines(timestamps=timestamps)
+        self._tell = tell
+        self._first = {"sinceTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")} if since is not None else {}
+        self._first |= {"tailLines": str(tail)} if tail is not None else {}
+
+    async def read(self) -> AsyncIterator[bytes]:
+        """Lines as the container wrote them, to the end of the log; begun anew, it goes on where it stood.
+
+        Raises:
+            ApiNotFound: there is no such Pod, or none any more while nothing was read.
+            ApiUnavailable: the log could not be read for five minutes.
+            ApiError: it may not be read; or, with `over` set from the start, the container has not started.
+        """
+        patience, done = Patience(), False
+        while not done:
+            # What ends after the container has ended has all that there is.
+            last = self.over
+            self._lines.begin()
+            try:
+                async for piece in self._connection(follow=not last):
+                    patience.succeeded()
+                    yield piece
+                done = last
+                patience.succeeded()
+            except _Quiet:
+                patience.succeeded()
+            except ApiUnavailable as error:
+                await patience.failed(error)
+            except ApiNotFound:
+                if self._lines.since is None:
+                    raise
+                self._tell(f"the Pod {self._pod} is gone: the end of its log may be missing")
+                return
+            except ApiError as error:
+                if last or error.status != _BAD_REQUEST:
+                    raise
+                patience.succeeded()  # the container has not started
+            if self._lines.gap:
+                self._tell("some lines may be missing here: the log was rotated while the connection was broken")
+            self.over = self.over or await self._ended(patience)
+            if not self.over:
+                await asyncio.sleep(_AGAIN)  # between two connections
+        for piece in self._lines.finish():
+            yield piece
+        for remark in self._lines.remarks[:3]:
+            self._tell(f"the log of {self._pod}: {remark}")
+
+    async def _connection(self, *, follow: bool) -> AsyncIterator[bytes]:
+        """New lines of one answer, until it ends by itself."""
+        query = {"container": self._container, "timestamps": "true", "follow": str(follow).lower()}
+        since = self._lines.since
+        query |= self._first if since is None else {"sinceTime": since}
+        path = path_of(CORE, self._namespace, "pods", self._pod, "log")
+        response = await self._api.send("GET", path, query, limits=_LIMITS)
+        try:
+            async for chunk in response.content.iter_any():
+                for piece in self._lines.feed(chunk):
+                    yield piece
+        except TimeoutError as error:
+            raise _Quiet from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ApiUnavailable(0, "", f"the log of {self._pod} broke off: {described(error)}") from error
+        finally:
+            response.close()
+
+    async def _ended(self, patience: Patience) -> bool:
+        """Whether the container can write nothing more."""
+        try:
+            pod = await self._api.get_pod(self._namespace, self._pod)
+        except ApiNotFound:
+            return True
+        except ApiUnavailable as error:
+            await patience.failed(error)
+            return False
+        status = pod.get("status", {})
+        states = [*status.get("containerStatuses", ()), *status.get("initContainerStatuses", ())]
+        ended = any(one["name"] == self._container and "terminated" in one.get("state", {}) for one in states)
+        return ended or status.get("phase") in {"Succeeded", "Failed"}
+
+
+class _Quiet(Exception):
+    """A connection on which nothing came for long."""
+
+
+async def stream(  # noqa: PLR0913  what `kubectl logs` has
+    api: Api,
+    namespace: str,
+    pod: str,
+    container: str,
+    *,
+    follow: bool,
+    since: datetime | None = None,
+    tail: int | None = None,
+    timestamps: bool = False,
+    tell: Callable[[str], None] = lambda _text: None,
+) -> AsyncIterator[bytes]:
+    """The lines of a container's log, to its end with `follow`; as `LogStream.read` has it."""
+    log = LogStream(
+        api, namespace, pod, container, follow=follow, since=since, tail=tail, timestamps=timestamps, tell=tell
+    )
+    async for line in log.read():
+        yield line

@@ -1,0 +1,41 @@
+"""How long and how often something is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from cijob.errors import ApiUnavailable
+
+#: Seconds without a good answer after which an API server counts as gone.
+LIMIT: Final = 300.0
+_FIRST: Final = 0.2
+_MOST: Final = 10.0
+#: The longest wait that a server may ask for.
+_MOST_ASKED: Final = 30.0
+
+
+class Patience:
+    """Waits between tries: from 0.2 s, doubled each time, to 10 s; some seconds more or less, as many may wait for one server."""
+
+    def __init__(self, limit: float = LIMIT) -> None:
+        self._limit = limit
+        self._since: float | None = None
+        self._wait = _FIRST
+
+    def succeeded(self) -> None:
+        """A good answer: all starts anew."""
+        self._since, self._wait = None, _FIRST
+
+    async def failed(self, error: ApiUnavailable) -> None:
+        """Wait before the next try; raises the error when the time for tries is over."""
+        now = time.monotonic()
+        self._since = self._since if self._since is not None else now
+        if now - self._since > self._limit:
+            raise error
+        asked = min(error.retry_after or 0.0, _MOST_ASKED)
+        await asyncio.sleep(max(asked, self._wait * random.uniform(0.7, 1.3)))  # noqa: S311  no secret
+        self._wait = min(self._wait * 2, _MOST)
