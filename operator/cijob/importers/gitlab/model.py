@@ -166,6 +166,9 @@ class Request:
         pools: tag to BuildPool: `--pool TAG=POOL`; a tag that is not in it is named as not converted.
         pipeline_id: CI_PIPELINE_ID.
         working_dir: where the repository's files are in the job: CI_PROJECT_DIR and spec.workingDir.
+        git_url, git_ref, git_secret: spec.source.git of each job that wants the repository's files, with the depth and the
+            submodules that GIT_DEPTH and GIT_SUBMODULE_STRATEGY ask for; none without `git_url`. The ref is that of `ref`
+            when unset.
     """
 
     file: str
@@ -174,3 +177,6 @@ class Request:
     pools: dict[str, str] = field(default_factory=dict)
     pipeline_id: int = 1
     working_dir: str = "/workspace"
+    git_url: str = ""
+    git_ref: str = ""
+    git_secret: str = ""

@@ -1,0 +1,50 @@
+"""A job as the converters of its parts see it: configuration, variables, and where findings go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cijob.importers.gitlab.variables import expand, unknown_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping as AbstractMapping
+
+    from cijob.importers.gitlab.findings import Report
+    from cijob.importers.gitlab.model import Request
+    from cijob.importers.gitlab.nodes import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job after `parallel` and `rules`.
+
+    Attributes:
+        name: as GitLab shows it.
+        config: its keys.
+        variables: all that it sees, expanded.
+        own: names of those that do not come from GitLab itself: the file's and the user's.
+        request: what the pipeline is imported for.
+        report: where findings go.
+    """
+
+    name: str
+    config: Mapping
+    variables: AbstractMapping[str, str]
+    own: frozenset[str]
+    request: Request
+    report: Report
+
+    def text(self, value: Any, *path: str | int) -> str:  # noqa: ANN401  a value of YAML
+        """A value in which GitLab expands variables; what refers to unknown ones is told of."""
+        text = "" if value is None else str(value)
+        if unknown := unknown_in(text, self.variables):
+            names = ", ".join(f"${name}" for name in unknown)
+            self.report.warning(path, f"{names} in {text!r} is not set here: give it with --var")
+        return expand(text, self.variables)
+
+    @property
+    def script(self) -> str:
+        """All lines that it runs."""
+        parts = (self.config.get(key) or () for key in ("before_script", "script", "after_script"))
+        return "\n".join(str(line) for part in parts for line in ([part] if isinstance(part, str) else part))
