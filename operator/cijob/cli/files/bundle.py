@@ -101,6 +101,11 @@ class Bundle:
         """Names of the local files, as they are in the job."""
         return frozenset(entry.name for entry in self.entries)
 
+    @property
+    def archive_size(self) -> int:
+        """About as many bytes as `blocks` gives: a header and a rest of a block for each file."""
+        return self.size + _BLOCK * (3 * len(self.entries) // 2 + 2)
+
     def check(self, limit: int) -> None:
         """Whether it is small enough.
 

@@ -107,7 +107,7 @@ def _name(part: str) -> str:
 
 
 def _members(text: str) -> str:
-    """What stands between brackets, with `\\` and `-` as the glob means them."""
+    """What stands between brackets: only its backslashes and hyphens mean something."""
     return re.sub(r"\\(.)|([\[\]&~|^])", lambda found: re.escape(found[1] or found[2]), text)
 
 

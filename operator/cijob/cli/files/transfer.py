@@ -1,0 +1,227 @@
+"""Files into a job before its script, and artifacts out of it behind its afterScript, by exec of `tar` in its container.
+
+The job waits for both: an entry before `beforeScript` (bring.sh) and one before `afterScript` (take.sh), each for a bounded
+time. Lines of the log that are the transfer's own have its token in them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cijob.cli.errors import CliError
+from cijob.cli.files.collect import Place, Taken, Wish, collect, read, shell
+from cijob.cli.files.execute import check, refused
+from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from cijob.cli.api import Api
+    from cijob.cli.files.bundle import Bundle
+    from cijob.importers.gitlab.model import Artifacts, Spec
+
+MIB: Final = 1024 * 1024
+#: Seconds that a job waits for its files.
+BRING_SECONDS: Final = 300
+#: Seconds that it waits for its artifacts to be taken: afterScript has 300 in all.
+TAKE_SECONDS: Final = 240
+#: Seconds between tries over a broken connection.
+_PAUSES: Final = (1.0, 2.0, 4.0)
+_CHUNK: Final = 256 * 1024
+_FORBIDDEN: Final = 403
+#: What kubelets and runtimes say of a container that has ended.
+_GONE: Final = ("container not found", "not running", "not created or running", "task not found", "no running task")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds: bytes of what is brought in and of one job's artifacts, unpacked; number of the artifacts' files."""
+
+    workspace: int = 256 * MIB
+    artifacts: int = 256 * MIB
+    entries: int = 100_000
+
+
+def no_progress(_what: str, _done: int, _total: int) -> None:
+    """Tells nobody."""
+
+
+def prepare(
+    spec: Spec,
+    *,
+    bundle: Bundle | None,
+    artifacts: Artifacts | None,
+    into: Path | None = None,
+    limits: Limits | None = None,
+    progress: Callable[[str, int, int], None] = no_progress,
+) -> tuple[Spec, Transfer]:
+    """The spec with the entries that wait, and the transfer that goes with it; the same spec if there is nothing to move.
+
+    `into` is an existing folder of this job alone: `Taken.archive` will lie there. `progress` is called with what is being
+    done ("bringing files in", "taking artifacts"), and its bytes so far and in all (0: unknown).
+
+    Raises:
+        CliError: the files are above the limit, or the job runs a command, which has no entries.
+    """
+    limits = limits or Limits()
+    token = f"transfer-{secrets.token_hex(8)}"
+    brings = bundle if bundle is not None and (bundle.entries or bundle.archives) else None
+    takes = (
+        artifacts if artifacts is not None and (artifacts.paths or artifacts.dotenv or artifacts.untracked) else None
+    )
+    if (brings or takes) and not spec.get("script"):
+        raise CliError(
+            "files can be brought into jobs with a script only, and taken out of them; this one has a command",
+            "Write the command as a line of spec.script, or put the files into its image.",
+        )
+    wish, changed = None, dict(spec)
+    if brings is not None:
+        brings.check(limits.workspace)
+        changed["beforeScript"] = [bring_entry(token), *(spec.get("beforeScript") or ())]
+    if takes is not None:
+        if into is None:
+            raise ValueError("artifacts need a folder to go to")
+        changed["afterScript"] = [take_entry(token, str(takes.when)), *(spec.get("afterScript") or ())]
+        working_dir = str(spec.get("workingDir") or "/workspace")
+        known = bundle.names if bundle is not None else None
+        wish = Wish(takes, known, working_dir, into, limits.artifacts, limits.entries)
+    return changed, Transfer(token, brings, wish, progress)
+
+
+def bring_entry(token: str, seconds: int = BRING_SECONDS) -> str:
+    """The entry that waits for the files. Its first line is what the log shows of it."""
+    return f'cijob_transfer={token} cijob_seconds={seconds} # "cijob run" brings files in\n{read("bring.sh")}'
+
+
+def take_entry(token: str, when: str, seconds: int = TAKE_SECONDS) -> str:
+    """The entry that has the container held at the end of afterScript; `when` is GitLab's `artifacts:when`."""
+    settings = f"cijob_transfer={token} cijob_seconds={seconds} cijob_when={when}"
+    return f'{settings} # "cijob run" takes artifacts\n{read("take.sh")}'
+
+
+class Transfer:
+    """The files of one CiJob, over all its attempts. Made by `prepare`.
+
+    Before the CiJob is created: `check`. Each attempt whose container runs: `started`. Each line of its log: `claims`. At
+    the end, whatever happened: `finish`, or `aclose` if nobody wants to know.
+    """
+
+    def __init__(
+        self, token: str, bundle: Bundle | None, wish: Wish | None, progress: Callable[[str, int, int], None]
+    ) -> None:
+        self._token, self._bundle, self._wish, self._progress = token, bundle, wish, progress
+        self._ready = asyncio.Event()
+        self._taker: asyncio.Task[Taken] | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is anything to move."""
+        return self._bundle is not None or self._wish is not None
+
+    async def check(self, api: Api, namespace: str) -> None:
+        """Whether the user may move files there.
+
+        Raises:
+            CliError: no: a right is missing, or the cluster's policy forbids it.
+        """
+        if self.moves:
+            await check(api, namespace)
+
+    async def started(self, api: Api, namespace: str, pod_name: str) -> None:
+        """The container `job` of an attempt runs: bring the files in. The log may be read meanwhile, or afterwards.
+
+        A container that ends meanwhile is no failure of ours: its log tells why.
+
+        Raises:
+            CliError: the files cannot be brought in. The job would wait for them in vain: cancel it.
+        """
+        await self.aclose()
+        self._ready = asyncio.Event()
+        place = Place(api, namespace, pod_name)
+        if self._wish is not None:
+            self._taker = asyncio.create_task(self._take(place, self._wish))
+        if self._bundle is not None:
+            await self._bring(place, self._bundle)
+
+    def claims(self, line: bytes) -> bool:
+        """Whether a line of the log is the transfer's own, and so not to be shown."""
+        if self._token.encode() not in line:
+            return False
+        if line.startswith(b"cijob: "):
+            self._ready.set()
+        return True
+
+    async def finish(self) -> Taken | None:
+        """What was taken. None: the job offered nothing: it has no artifacts, or not for this outcome, or was killed."""
+        if self._taker is None or not self._ready.is_set():
+            await self.aclose()
+            return None
+        return await self._taker
+
+    async def aclose(self) -> None:
+        """Give up what still goes on."""
+        if self._taker is not None:
+            self._taker.cancel()
+            await asyncio.gather(self._taker, return_exceptions=True)
+            self._taker = None
+
+    async def _bring(self, place: Place, bundle: Bundle) -> None:
+        for pause in (*_PAUSES, None):
+            try:
+                await place.run(shell("unpack.sh", self._token), stdin=self._sent(bundle))
+            except ApiUnavailable as error:
+                if _is_gone(error):
+                    return
+                if pause is None:
+                    raise CliError(f"the files could not be brought into the job: {error.message}") from error
+                await asyncio.sleep(pause)
+            except ApiError as error:
+                if _is_gone(error):
+                    return
+                if error.status == _FORBIDDEN:
+                    raise refused(error, place.namespace) from error
+                raise CliError(f"the files could not be brought into the job: {error.message}") from error
+            else:
+                return  # also where unpack.sh failed: it has told bring.sh why, which tells the log
+
+    async def _sent(self, bundle: Bundle) -> AsyncIterator[bytes]:
+        pieces, sent = _large(bundle.blocks()), 0
+        total = bundle.archive_size
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            yield piece
+            sent += len(piece)
+            self._progress("bringing files in", min(sent, total), total)
+
+    async def _take(self, place: Place, wish: Wish) -> Taken:
+        await self._ready.wait()
+        try:
+            async with asyncio.timeout(TAKE_SECONDS):
+                taken = await collect(place, wish, self._progress)
+        except (ApiError, CliError) as error:
+            taken = Taken(problem=error.message)
+        except TimeoutError:
+            taken = Taken(problem=f"the artifacts could not be taken within {TAKE_SECONDS} s")
+        with suppress(ApiError):  # it would end by itself, later
+            await place.run(shell("taken.sh", self._token))
+        return taken
+
+
+def _large(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of a size that is worth a message."""
+    piece = bytearray()
+    for block in blocks:
+        piece += block
+        if len(piece) >= _CHUNK:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def _is_gone(error: ApiError) -> bool:
+    """Whether the container has ended, or its Pod is gone."""
+    return isinstance(error, ApiNotFound) or any(one in error.message for one in _GONE)
