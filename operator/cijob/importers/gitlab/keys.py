@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cijob.importers.gitlab import keytable
 from cijob.importers.gitlab.model import Finding, Severity
+from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Sequence_, place_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _check(config: Mapping, above: str, job: str, known: frozenset[str]) -> Iter
         path = f"{above}:{name}" if above else name
         key = KEYS.get(path) if name in known else None
         if key is None:
-            message = f"GitLab has no such key{_near(name, known)}"
+            message = f"GitLab has no such key{did_you_mean(name, known)}"
             yield Finding(Severity.WARNING, place_of(config, name), path, message, job)
         elif value is None or value in ([], {}, False):
             continue  # switches off what is inherited: nothing is lost
@@ -123,11 +123,6 @@ def _mappings(value: Any) -> Iterator[Mapping]:  # noqa: ANN401  a value of YAML
         yield value
     elif isinstance(value, Sequence_):
         yield from (one for one in value if isinstance(one, Mapping))
-
-
-def _near(name: str, known: frozenset[str]) -> str:
-    near = get_close_matches(name, sorted(known), n=1)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def table() -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from cijob.importers.gitlab.matrix import combinations
 from cijob.importers.gitlab.model import Need
+from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping
 
 if TYPE_CHECKING:
@@ -38,11 +38,6 @@ class Jobs:
         if name in self.instances:
             return self.instances[name]
         return [one for instances in self.instances.values() for one in instances if one.name == name]
-
-    def near(self, name: str) -> str:
-        """What may have been meant, as the end of a sentence."""
-        near = get_close_matches(name, self.instances, n=1)
-        return f": did you mean {near[0]}?" if near else ""
 
 
 def needs(given: Any, stage: int, jobs: Jobs, report: Report) -> tuple[Need, ...] | None:  # noqa: ANN401  a value of YAML
@@ -83,7 +78,7 @@ def _need(one: Any, path: tuple[str | int, ...], jobs: Jobs, report: Report) -> 
         if name in jobs.left_out:
             report.warning(path, f"{name} is left out, and so is the need")
         elif not jobs.named(name):
-            report.error(path, f"there is no job {name}{jobs.near(name)}")
+            report.error(path, f"there is no job {name}{did_you_mean(name, jobs.instances)}")
         elif not instances:
             report.error(path, f"{name} has no job with these variables in its matrix")
         else:
@@ -129,7 +124,7 @@ def _dependencies(given: Any, jobs: Jobs, report: Report) -> set[str]:  # noqa: 
     for index, name in enumerate(given if isinstance(given, list) else [given]):
         instances = jobs.named(str(name))
         if not instances:
-            report.error(("dependencies", index), f"there is no job {name}{jobs.near(str(name))}")
+            report.error(("dependencies", index), f"there is no job {name}{did_you_mean(str(name), jobs.instances)}")
         found |= {instance.name for instance in instances}
     return found
 
