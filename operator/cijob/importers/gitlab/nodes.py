@@ -84,3 +84,29 @@ def place_of(node: Mapping | Sequence_, key: str | int | None = None) -> Place:
             return node.places[key]
         case _:
             return node.place
+
+
+def deep_merge(base: Mapping, over: Mapping) -> Mapping:
+    """A Mapping with the keys of both: mappings are merged at every depth, of anything else that of `over` counts.
+
+    As ActiveSupport's Hash#deep_merge, with which GitLab merges includes and `extends`: lists replace each other, null counts.
+    """
+    merged = Mapping(over.place, base, base.places)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = deep_merge(below, value)  # noqa: PLW2901 - the same key's value
+        merged.put(key, value, place_of(over, key))
+    return merged
+
+
+def flatten(items: Sequence_) -> Sequence_:
+    """A list without the lists in it; their items keep their lines."""
+    flat = Sequence_(items.place)
+    for index, item in enumerate(items):
+        inner = (
+            flatten(item) if isinstance(item, Sequence_) else Sequence_(items.place, [item], [place_of(items, index)])
+        )
+        flat.extend(inner)
+        flat.places.extend(inner.places)
+    return flat
