@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cijob.errors import ApiExpired, ApiUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from cijob.cli.api import Api
     from cijob.transport import Body
@@ -20,12 +20,17 @@ _LAST_PAUSE: Final = 10.0
 
 
 async def observed(
-    api: Api, namespace: str | None, selector: Mapping[str, str], *, patience: float = PATIENCE
+    api: Api,
+    namespace: str | None,
+    selector: Mapping[str, str],
+    *,
+    patience: float = PATIENCE,
+    trouble: Callable[[str], None] | None = None,
 ) -> AsyncGenerator[list[Body]]:
     """All CiJobs that a selector (labelSelector, fieldSelector) chooses: at first, and after each change. Never ends.
 
-    Nobody hears of a connection that breaks, nor of a server that refuses for a while (429, 5xx): it is asked again after
-    a pause that grows to 10 s.
+    A connection that breaks, and a server that refuses for a while (429, 5xx), end nothing: it is asked again after a
+    pause that grows to 10 s. `trouble` hears of it in words, once until the server answers again.
 
     Raises:
         ApiError: the API server refuses, or is silent for `patience` seconds.
@@ -34,6 +39,7 @@ async def observed(
     answered, pause = clock(), _FIRST_PAUSE
     known: dict[str, Body] = {}
     version: int | None = None
+    told = 0.0
     while True:
         try:
             if version is None:
@@ -55,6 +61,9 @@ async def observed(
         except ApiUnavailable as error:
             if clock() - answered > patience:
                 raise
+            if trouble is not None and told != answered:
+                trouble(error.message)
+            told = answered
             wait = pause if error.retry_after is None else max(pause, error.retry_after)
             await asyncio.sleep(min(wait, _LAST_PAUSE))  # a bounded pause between tries
             pause = min(2 * pause, _LAST_PAUSE)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.console import Group
@@ -16,9 +16,9 @@ from rich.text import Text
 from cijob.cli.console import out, plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.looking.jobs import having, headers, in_order, key_of, row, table
-from cijob.cli.looking.watching import Change, changes
 from cijob.cli.lookup import missing_namespace
 from cijob.cli.printing import Cell, Stream, formatted, say, show
+from cijob.cli.watching import observed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 #: Seconds between two pictures of a table on a terminal: at least, and at most, since ages grow.
 _SOONEST, _LATEST = 0.1, 1.0
 _TABLES: Final = frozenset({None, "wide"})
+_ALL: Final = {"namespaces": True, "wide": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ async def list_once(api: Api, wanted: Wanted) -> int:
 async def watch(api: Api, wanted: Wanted) -> int:
     """Print the CiJobs that there are and each change, until interrupted."""
     await _check_namespace(api, wanted)
-    source = changes(api, wanted.namespace, wanted.query, trouble=_trouble)
+    source = observed(api, wanted.namespace, wanted.query, trouble=_trouble)
     if out().is_terminal and wanted.output in _TABLES:
         await _watch_live(source, wanted)
     else:
@@ -87,38 +88,36 @@ async def watch(api: Api, wanted: Wanted) -> int:
     return Exit.OK
 
 
-async def _watch_lines(source: AsyncIterator[list[Change]], wanted: Wanted) -> None:
+async def _watch_lines(source: AsyncIterator[list[Body]], wanted: Wanted) -> None:
     """A line, or an object, for each change that shows."""
     stream = Stream(*headers(**wanted.columns), with_headers=wanted.with_headers)
-    shown: dict[Key, tuple[Any, ...]] = {}
-    async for found in source:
-        gone = {key_of(change.job) for change in found if change.gone}
-        jobs = in_order(having([change.job for change in found], wanted.phases))
+    known: dict[Key, Body] = {}
+    async for jobs in source:
+        found = {key_of(job): job for job in jobs}
+        gone = [job for key, job in known.items() if key not in found]
+        new = [job for key, job in found.items() if key not in known or _differs(known[key], job, wanted)]
+        known = found
         if wanted.output in _TABLES:
-            new = [job for job in jobs if key_of(job) in gone or shown.get(key_of(job)) != _lasting(job)]
-            for line in stream.lines(_changed_row(job, wanted, gone=key_of(job) in gone) for job in new):
+            rows = [_row(job, wanted, gone=True) for job in having(gone, wanted.phases)]
+            rows += [_row(job, wanted) for job in in_order(having(new, wanted.phases))]
+            for line in stream.lines(rows):
                 say(line)
         else:
-            for job in jobs:
-                _show_one(job, str(wanted.output))
-        shown |= {key_of(job): _lasting(job) for job in jobs}
-        for key in gone:
-            shown.pop(key, None)
+            for job in in_order(having(new, wanted.phases)):
+                text = formatted([job], str(wanted.output), one=True)
+                click.echo(f"---\n{text}" if wanted.output == "yaml" else text, nl=False)
         sys.stdout.flush()
 
 
-async def _watch_live(source: AsyncIterator[list[Change]], wanted: Wanted) -> None:
+async def _watch_live(source: AsyncIterator[list[Body]], wanted: Wanted) -> None:
     """A table that changes in place."""
-    known: dict[Key, Body] = {}
+    known: list[Body] = []
     fresh = asyncio.Event()
 
     async def keep() -> None:
-        async for found in source:
-            for change in found:
-                if change.gone:
-                    known.pop(key_of(change.job), None)
-                else:
-                    known[key_of(change.job)] = change.job
+        nonlocal known
+        async for jobs in source:
+            known = jobs
             fresh.set()
 
     keeper = asyncio.create_task(keep())
@@ -128,7 +127,7 @@ async def _watch_live(source: AsyncIterator[list[Change]], wanted: Wanted) -> No
         with Live(console=out(), auto_refresh=False, vertical_overflow="crop") as live:
             while not keeper.done():
                 fresh.clear()
-                live.update(picture(list(known.values()), wanted, out().size), refresh=True)
+                live.update(picture(known, wanted, out().size), refresh=True)
                 await asyncio.sleep(_SOONEST)  # a picture's time: changes that come meanwhile are in the next one
                 await _within(fresh, _LATEST)
         await keeper
@@ -158,21 +157,18 @@ def picture(jobs: list[Body], wanted: Wanted, size: tuple[int, int]) -> Group:
     return Group(*(lines or [Text(_none(wanted), style="quiet")]))
 
 
-def _lasting(job: Body) -> tuple[Any, ...]:
-    """What a row says, but for what grows with time."""
-    status, spec = job.get("status") or {}, job["spec"]
-    said = ("phase", "reason", "exitCode", "attempt", "podName", "nodeName", "startTime", "completionTime")
-    return (*(status.get(key) for key in said), spec.get("cancel"), job["metadata"].get("deletionTimestamp"))
+def _differs(before: Body, job: Body, wanted: Wanted) -> bool:
+    """Whether a change shows: in a table only that of a cell which does not change with time alone."""
+    if wanted.output not in _TABLES:
+        return bool(before["metadata"]["resourceVersion"] != job["metadata"]["resourceVersion"])
+    same_time = datetime.now(UTC)
+    return row(before, same_time, **_ALL) != row(job, same_time, **_ALL)
 
 
-def _changed_row(job: Body, wanted: Wanted, *, gone: bool) -> tuple[Cell, ...]:
+def _row(job: Body, wanted: Wanted, *, gone: bool = False) -> tuple[Cell, ...]:
     cells = row(job, datetime.now(UTC), **wanted.columns)
     at = 2 if wanted.namespace is None else 1  # the phase
     return (*cells[:at], "Deleted", *cells[at + 1 :]) if gone else cells
-
-
-def _show_one(job: Body, output: str) -> None:
-    click.echo(("---\n" if output == "yaml" else "") + formatted([job], output, one=True), nl=False)
 
 
 def _none(wanted: Wanted) -> str:
@@ -189,4 +185,8 @@ async def _check_namespace(api: Api, wanted: Wanted) -> None:
 
 
 def _trouble(message: str) -> None:
-    click.echo(f"cijob: {plain(message)}; trying again", err=True)
+    said = f"cijob: {plain(message)}; trying again"
+    if out().is_terminal:
+        out().print(said, style="quiet")  # rich puts it above a table that changes in place
+    else:
+        click.echo(said, err=True)
