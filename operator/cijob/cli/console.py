@@ -18,6 +18,7 @@ _ESCAPES: Final = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[PX^_].*?\x1b\\|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]",
     re.DOTALL,
 )
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 #: Names of what colours mean. A phase is shown with PHASES[phase].
 _THEME: Final[dict[str, StyleType]] = {
     "good": "green",
@@ -41,6 +42,11 @@ PHASES: Final = {
 def plain(text: str) -> str:
     """A text of somebody else's without escape sequences and control characters, for tables and sentences."""
     return _ESCAPES.sub("", text)
+
+
+def coloured(text: str) -> str:
+    """The same for logs on a terminal: what sets colours stays, what moves the cursor goes."""
+    return _ESCAPES.sub(lambda found: found[0] if _COLOUR.fullmatch(found[0]) else "", text)
 
 
 @cache
