@@ -32,16 +32,19 @@ class Kept:
 def keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[str], limit: int) -> Kept:
     """Write a new archive with those entries of a raw one that were asked for: files, folders and links, each once.
 
-    `wanted` goes into the archive; of `texts` the contents are given, as UTF-8.
+    A raw archive may be several, one behind the other. `wanted` goes into the archive; of `texts` the contents are given, as UTF-8.
 
     Raises:
-        CliError: the raw archive is damaged, or holds more than `limit` bytes.
+        CliError: the raw archive is damaged or lacks something, or holds more than `limit` bytes.
     """
     names: dict[str, None] = {}
     found: dict[str, str] = {}
     size = 0
     try:
-        with tarfile.open(raw, "r:") as source, tarfile.open(archive, "w:", format=tarfile.GNU_FORMAT) as target:
+        with (
+            tarfile.open(raw, "r:", ignore_zeros=True) as source,
+            tarfile.open(archive, "w:", format=tarfile.GNU_FORMAT) as target,
+        ):
             for member, name in _members(source, {*wanted, *texts}):
                 size += member.size if member.isreg() else 0
                 if size > limit:
@@ -55,6 +58,8 @@ def keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[st
                     names[name] = None
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         raise CliError(f"the job's artifacts came damaged: {error}", "Run it again.") from error
+    if missing := {*wanted} - {*names} | {*texts} - {*found}:
+        raise CliError(f"{len(missing)} of the job's artifacts did not come, such as {min(missing)}", "Run it again.")
     return Kept(tuple(names), size, found)
 
 

@@ -73,9 +73,8 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What is in the working directory, relative to it; `separator` is what the image's tar has between names."""
+    """What is in the working directory, relative to it."""
 
-    separator: bytes
     folders: tuple[str, ...]
     files: tuple[str, ...]
 
@@ -120,7 +119,7 @@ async def collect(place: Place, wish: Wish, progress: Callable[[str, int, int], 
     try:
         most = wish.most_bytes + _PER_ENTRY * len(asked) + _AROUND
         with raw.open("wb") as file:
-            await _pack(place, asked, listing.separator, _Bounded(file, most, wish.most_bytes, progress))
+            await _pack(place, asked, _Bounded(file, most, wish.most_bytes, progress))
         kept = archive.keep(raw, target, frozenset(chosen), frozenset(texts), wish.most_bytes)
     finally:
         raw.unlink(missing_ok=True)
@@ -134,24 +133,20 @@ async def collect(place: Place, wish: Wish, progress: Callable[[str, int, int], 
 
 
 def parse(output: bytes) -> Listing:
-    """The output of list.sh. Names with a newline are left out where tar reads lines.
+    """The output of list.sh.
 
     Raises:
         CliError: it is no such output.
     """
-    records = output.split(b"\0")
-    try:
-        first = records.index(b"", 1)
-        second = records.index(b"", first + 1)
-    except ValueError:
-        raise CliError("the job's files could not be listed: its shell answered something else") from None
-    separator = b"\0" if records[0] == b"null" else b"\n"
+    folders, middle, rest = output.partition(b"\0\0")
+    if not middle or not output.endswith(b"\0"):
+        raise CliError("the job's files could not be listed: its shell answered something else")
+    return Listing(_names(folders), _names(rest))
 
-    def plain(found: Sequence[bytes]) -> tuple[str, ...]:
-        all_names = (archive.plain_name(os.fsdecode(one)) for one in found if separator not in one)
-        return tuple(name for name in all_names if name not in ("", "."))
 
-    return Listing(separator, plain(records[1:first]), plain(records[first + 1 : second]))
+def _names(records: bytes) -> tuple[str, ...]:
+    found = (archive.plain_name(os.fsdecode(one)) for one in records.split(b"\0"))
+    return tuple(name for name in found if name not in ("", "."))
 
 
 def choose(wish: Wish, listing: Listing) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
@@ -161,13 +156,13 @@ def choose(wish: Wish, listing: Listing) -> tuple[tuple[str, ...], tuple[str, ..
     found = patterns.choose(listing.files, listing.folders, inside, artifacts.exclude, wish.working_dir)
     texts = patterns.choose(listing.files, (), artifacts.dotenv, (), wish.working_dir)
     outside = tuple(one for one in artifacts.paths if one not in inside)
-    names_, unmatched = set(found.names), (*outside, *found.unmatched, *texts.unmatched)
+    chosen, unmatched = set(found.names), (*outside, *found.unmatched, *texts.unmatched)
     if artifacts.untracked and wish.known is None:
         unmatched = (*unmatched, "untracked")
     elif artifacts.untracked and wish.known is not None:
         others = [name for name in listing.files if name not in wish.known]
-        names_ |= set(patterns.choose(others, (), ["**"], artifacts.exclude, wish.working_dir).names)
-    return tuple(sorted(names_)), texts.names, unmatched
+        chosen |= set(patterns.choose(others, (), ["**"], artifacts.exclude, wish.working_dir).names)
+    return tuple(sorted(chosen)), texts.names, unmatched
 
 
 @dataclass(slots=True)
@@ -204,12 +199,11 @@ async def _list(place: Place) -> bytes:
     return bytes(output)
 
 
-async def _pack(place: Place, asked: Sequence[str], separator: bytes, target: _Bounded) -> None:
+async def _pack(place: Place, asked: Sequence[str], target: _Bounded) -> None:
     async def send() -> AsyncIterator[bytes]:
-        yield b"".join(b"./" + os.fsencode(name) + separator for name in asked)
+        yield b"".join(b"./" + os.fsencode(name) + b"\0" for name in asked)
 
-    command = shell("pack.sh", "null" if separator == b"\0" else "lines")
-    _expect(await place.run(command, stdin=send(), on_output=target.add), _CHANGED)
+    _expect(await place.run(shell("pack.sh"), stdin=send(), on_output=target.add), _CHANGED)
 
 
 def shell(name: str, *arguments: str) -> list[str]:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# list.sh: run in the working directory: what tar can read names from (null or lines), then the folders, then the files and
-# symbolic links, each name and each list ended by a NUL.
+# list.sh: run in the working directory: names the folders, then the files and symbolic links; each name and each of the two
+# lists ends with a NUL.
 command -v tar >/dev/null 2>&1 || {
     printf '%s\n' "the job's image has no tar to take its artifacts with: take an image that has it" >&2
     exit 1
@@ -17,10 +17,6 @@ walk() { # walk FOLDER: where there is no find; sets folders or files
     done
 }
 
-case $(tar --version 2>/dev/null) in
-*GNU* | *bsdtar*) printf 'null\0' ;;
-*) printf 'lines\0' ;;
-esac
 if command -v find >/dev/null 2>&1; then
     find . -type d -print0
     printf '\0'
