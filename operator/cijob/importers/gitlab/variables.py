@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cijob.importers.gitlab.model import Finding, Severity
 from cijob.importers.gitlab.nodes import Mapping, Sequence_, place_of
 from cijob.importers.gitlab.predefined import predefined, slug
+from cijob.importers.gitlab.scalars import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,11 +123,13 @@ def _order(items: list[tuple[int, str, Variable]], by_name: dict[str, list[int]]
 
 
 def _served(text: str, by_name: dict[str, list[int]], served: dict[int, Variable]) -> str:
-    """A value after the server's pass; one that is literal is left to the runner, who does not expand it again."""
+    """A value after the server's pass. What is literal gets past the runner's with its `$` doubled."""
 
     def value(one: re.Match[str]) -> str:
         found = next((served[index] for index in reversed(by_name.get(_name(one), [])) if index in served), None)
-        return one[0] if found is None or not found.expand else found.value
+        if found is None:
+            return one[0]
+        return found.value if found.expand else found.value.replace("$", "$$")
 
     return _SERVER.sub(value, text)
 
@@ -175,14 +178,9 @@ def _variable(name: str, one: Any) -> Variable:  # noqa: ANN401 - a value of YAM
 
 
 def _text(name: str, value: Any) -> str:  # noqa: ANN401 - a value of YAML
-    """A scalar as Ruby's `to_s` has it, which is what GitLab stores."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str() | int() | float():
-            return str(value)
-        case _:
-            raise ValueError(f"the variable {name} has to be a text, a number, true or false")
+    if value is None or not isinstance(value, str | int | float):
+        raise ValueError(f"the variable {name} has to be a text, a number, true or false")
+    return text_of(value)
 
 
 def inherited(variables: dict[str, Variable], setting: Any) -> dict[str, Variable]:  # noqa: ANN401 - a value of YAML
