@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from cijob.cli.follow.patience import LIMIT, Patience
 from cijob.errors import ApiExpired, ApiUnavailable
 
 if TYPE_CHECKING:
@@ -13,10 +14,8 @@ if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.transport import Body
 
-#: Seconds without an answer of the API server after which a command gives up.
-PATIENCE: Final = 300.0
-_FIRST_PAUSE: Final = 0.5
-_LAST_PAUSE: Final = 10.0
+#: Seconds between two watches, where a server that goes down ends them at once.
+_PAUSE: Final = 0.5
 
 
 async def observed(
@@ -24,7 +23,7 @@ async def observed(
     namespace: str | None,
     selector: Mapping[str, str],
     *,
-    patience: float = PATIENCE,
+    limit: float = LIMIT,
     trouble: Callable[[str], None] | None = None,
 ) -> AsyncGenerator[list[Body]]:
     """All CiJobs that a selector (labelSelector, fieldSelector) chooses: at first, and after each change. Never ends.
@@ -33,40 +32,36 @@ async def observed(
     pause that grows to 10 s. `trouble` hears of it in words, once until the server answers again.
 
     Raises:
-        ApiError: the API server refuses, or is silent for `patience` seconds.
+        ApiError: the API server refuses, or has not answered for `limit` seconds.
     """
     clock = asyncio.get_running_loop().time
-    answered, pause = clock(), _FIRST_PAUSE
+    patience, told = Patience(limit), False
     known: dict[str, Body] = {}
     version: int | None = None
-    told = 0.0
     while True:
         try:
             if version is None:
                 items, version = await api.list_jobs(namespace, selector)
                 known = {item["metadata"]["uid"]: item for item in items}
-                answered, pause = clock(), _FIRST_PAUSE
+                patience.succeeded()
+                told = False
                 yield list(known.values())
             began = clock()
             async for event in api.watch_jobs(namespace, version, selector):
-                answered, pause = clock(), _FIRST_PAUSE
+                patience.succeeded()
+                told = False
                 version = int(event["object"]["metadata"]["resourceVersion"])
                 if _apply(known, event):
                     yield list(known.values())
-            answered = clock()  # a watch ends by itself every few minutes
-            if answered - began < _FIRST_PAUSE:  # this one was ended by a server that goes down
-                await asyncio.sleep(_FIRST_PAUSE)
+            if clock() - began < _PAUSE:
+                await asyncio.sleep(_PAUSE)
         except ApiExpired:
             version = None
         except ApiUnavailable as error:
-            if clock() - answered > patience:
-                raise
-            if trouble is not None and told != answered:
+            if trouble is not None and not told:
                 trouble(error.message)
-            told = answered
-            wait = pause if error.retry_after is None else max(pause, error.retry_after)
-            await asyncio.sleep(min(wait, _LAST_PAUSE))  # a bounded pause between tries
-            pause = min(2 * pause, _LAST_PAUSE)
+            told = True
+            await patience.failed(error)
 
 
 def _apply(known: dict[str, Body], event: Body) -> bool:

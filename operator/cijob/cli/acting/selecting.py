@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from cijob.cli.api import Api
     from cijob.transport import Body
+
+
+_BAD_REQUEST: Final = 400
 
 
 def wanted(names: Sequence[str], selector: str | None, *, other: bool = False) -> tuple[str, ...]:
@@ -45,8 +48,7 @@ async def chosen(api: Api, names: Sequence[str], selector: str | None) -> tuple[
         ApiError: the API server refused, or does not answer.
     """
     if not names:
-        found = (await api.list_jobs(api.namespace, {} if selector is None else {"labelSelector": selector}))[0]
-        return found, 0
+        return await _labelled(api, selector), 0
     jobs, missing = [], 0
     for name in names:
         try:
@@ -57,8 +59,21 @@ async def chosen(api: Api, names: Sequence[str], selector: str | None) -> tuple[
     return jobs, missing
 
 
+async def _labelled(api: Api, selector: str | None) -> list[Body]:
+    try:
+        return (await api.list_jobs(api.namespace, {} if selector is None else {"labelSelector": selector}))[0]
+    except ApiError as error:
+        if error.status != _BAD_REQUEST:
+            raise
+        raise CliError(
+            f"{selector!r} chooses no labels: {error.message.strip()}",
+            "Write it as team=web, team!=web, 'team in (web, app)' or team; with commas between several.",
+            Exit.USAGE,
+        ) from error
+
+
 async def each(api: Api, jobs: Sequence[Body], act: Callable[[Body], Awaitable[None]]) -> int:
-    """Does something to each CiJob, and goes on where one fails; how many did."""
+    """Does something to each CiJob, and goes on where one fails; how many failed."""
     failures = 0
     for job in jobs:
         try:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cijob.cli.console import plain
 from cijob.cli.errors import Exit
+from cijob.cli.follow.follow import Outcome
+from cijob.models import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+#: Reasons that say no more than the phase.
+_SAID_BY_PHASE: Final = frozenset({"Completed", "Cancelled"})
 _FINISHED: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 
@@ -39,7 +43,7 @@ class State:
         return self.phase in _FINISHED
 
     def __str__(self) -> str:
-        why = f" ({self.reason})" if self.reason and self.reason != self.phase else ""
+        why = f" ({self.reason})" if self.reason and self.reason not in _SAID_BY_PHASE else ""
         return f"{self.phase}{why}"
 
 
@@ -58,11 +62,7 @@ def state_of(body: Mapping[str, Any]) -> State:
 
 def exit_code(state: State) -> int:
     """The exit code of a command that ran or waited for this CiJob, which has ended."""
-    if state.phase == "Succeeded":
-        return Exit.OK
-    if state.phase == "Cancelled":
-        return Exit.INTERRUPTED
-    return state.exit_code or Exit.FAILED
+    return Outcome(Phase(state.phase), state.reason, state.message, state.exit_code, attempt=1).code
 
 
 def settled(state: State, goal: Goal) -> bool:

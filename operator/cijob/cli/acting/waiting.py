@@ -10,6 +10,7 @@ import click
 
 from cijob.cli.acting.selecting import chosen, nobody, wanted
 from cijob.cli.acting.states import Goal, State, over, overall, settled, state_of
+from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.watching import observed
 from cijob.quantities import format_duration
@@ -32,12 +33,14 @@ async def wait(api: Api, names: Sequence[str], selector: str | None, *, goal: Go
         seconds: how long, or None for as long as it takes.
 
     Raises:
-        CliError: there are none, one was deleted, or the time is over.
+        CliError: there are none with these labels, one was deleted, or the time is over.
         ApiError: the API server refuses, or has not answered for long.
     """
     jobs, missing = await chosen(api, wanted(names, selector), selector)
-    if missing or not jobs:
-        raise CliError("nothing to wait for" if missing else nobody(api, selector), code=Exit.FAILED)
+    if missing:
+        return Exit.FAILED
+    if not jobs:
+        raise CliError(nobody(api, selector))
     report = Report(goal)
     try:
         async with asyncio.timeout(seconds):
@@ -74,12 +77,16 @@ class Report:
         return [state for state in self._told.values() if not settled(state, self._goal)]
 
 
+def _trouble(message: str) -> None:
+    click.echo(f"cijob: {' '.join(plain(message).split())}; trying again", err=True)
+
+
 async def _states(api: Api, jobs: Sequence[Body]) -> AsyncGenerator[list[State]]:
     """The states of these very CiJobs, in their order, again after each change."""
     uids = [job["metadata"]["uid"] for job in jobs]
     names = {job["metadata"]["uid"]: job["metadata"]["name"] for job in jobs}
     one = {"fieldSelector": f"metadata.name={names[uids[0]]}"} if len(uids) == 1 else {}
-    async with aclosing(observed(api, api.namespace, one)) as observations:
+    async with aclosing(observed(api, api.namespace, one, trouble=_trouble)) as observations:
         async for bodies in observations:
             found = {body["metadata"]["uid"]: body for body in bodies}
             gone = [names[uid] for uid in uids if uid not in found]
