@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click.shell_completion import CompletionItem
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
@@ -49,12 +51,57 @@ class DurationType(click.ParamType[int]):
 DURATION = DurationType()
 
 
+class PairType(click.ParamType[tuple[str, str]]):
+    """A name and what it stands for: NAME=VALUE. The value may be empty, and hold further equals signs."""
+
+    name = "pair"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401  click's signature
+        """The two."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, rest = str(value).partition("=")
+        if not name or not equals:
+            self.fail(f"{str(value)[:40]!r} has no value: write NAME=VALUE.", param, ctx)
+        return name, rest
+
+
+PAIR = PairType()
+
+
+def completed(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]:
+    """For `shell_complete` of an argument or option: names of `jobs`, `pools`, `namespaces` or `contexts`."""
+
+    def ask(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        from cijob.cli.completion import NAMES
+
+        return NAMES[what](context, parameter, incomplete)
+
+    return ask
+
+
 def target(*, lists: bool = False) -> Callable[[F], F]:
     """Adds --namespace, --context and --kubeconfig (and -A with `lists`), and passes them on as the argument `target`."""
     options = [
-        click.option("-n", "--namespace", metavar="NAME", help="Namespace; the kubeconfig's own when unset."),
-        click.option("--context", metavar="NAME", help="Context of the kubeconfig; the current one when unset."),
-        click.option("--kubeconfig", metavar="FILE", help="Kubeconfig file; else $KUBECONFIG or ~/.kube/config."),
+        click.option(
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            shell_complete=completed("namespaces"),
+            help="Namespace; the kubeconfig's own when unset.",
+        ),
+        click.option(
+            "--context",
+            metavar="NAME",
+            shell_complete=completed("contexts"),
+            help="Context of the kubeconfig; the current one when unset.",
+        ),
+        click.option(
+            "--kubeconfig",
+            metavar="FILE",
+            type=click.Path(),
+            help="Kubeconfig file; else $KUBECONFIG or ~/.kube/config.",
+        ),
     ]
     if lists:
         options.append(click.option("-A", "--all-namespaces", is_flag=True, help="List in all namespaces."))
