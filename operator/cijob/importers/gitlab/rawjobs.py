@@ -101,8 +101,9 @@ def _no_job(name: str, value: Any, place: Place, left_out: Sequence[Place]) -> F
     if name == "spec":
         message = "spec has to stand in a document of its own, which ends with a line ---"
     elif left_out and isinstance(value, Mapping):
-        message = f"left out: it has none of script, run and trigger here; see what was not fetched in {left_out[0]}"
-        return Finding(Severity.WARNING, place, name, message, name)
+        hint = did_you_mean(name, GLOBAL_KEYS)
+        message = f"left out, as it has no script; what was not fetched in {left_out[0]} may have it{hint}"
+        return Finding(Severity.WARNING, place, "script", message, name)
     else:
         hint = did_you_mean(name, GLOBAL_KEYS)
         message = f"neither a key of the file nor a job, which has script, run or trigger{hint}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date
 
 Scalar = str | int | float | bool | None
 
@@ -20,13 +19,14 @@ _FALSE = re.compile(r"no|false|off", re.IGNORECASE)
 _TIME = re.compile(
     r"-?\d{4}-\d{1,2}-\d{1,2}(?:[Tt]|\s+)\d{1,2}:\d\d:\d\d(?:\.\d*)?(?:\s*(?:Z|[-+]\d{1,2}:?(?:\d\d)?))?", re.ASCII
 )
-_DATE = re.compile(r"(\d{4})-(1[012]|0\d|\d)-([12]\d|3[01]|0\d|\d)", re.ASCII)
+_DATE = re.compile(r"\d{4}-(?:1[012]|0\d|\d)-(?:[12]\d|3[01]|0\d|\d)", re.ASCII)
 _INFINITY = re.compile(r"([-+]?)\.inf", re.IGNORECASE)
 _NAN = re.compile(r"\.nan", re.IGNORECASE)
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9]){1,2}(\.[0-9_]*)?")
 _FLOAT = re.compile(r"[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][+-][0-9]+)?")
 _INTEGER = re.compile(r"([-+]?)(?:0b([01_,]+)|0([0-7_,]+)|(0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)|0x([0-9a-fA-F_,]+))")
-_BASES = (2, 8, 10, 16)
+_OCTAL = 8
+_BASES = (2, _OCTAL, 10, 16)
 
 
 class Refused(Exception):
@@ -43,7 +43,7 @@ def scan(text: str) -> Scalar:
         return None
     if _TEXT.match(text):
         return _word(text)
-    if _TIME.fullmatch(text) or _is_date(text):
+    if _TIME.fullmatch(text) or _DATE.fullmatch(text):
         raise Refused("a date")
     if text.startswith(":") and len(text) > 1:
         return text[1:].strip("\"'")
@@ -78,17 +78,6 @@ def _word(text: str) -> Scalar:
     return False if _FALSE.fullmatch(text) else text
 
 
-def _is_date(text: str) -> bool:
-    parts = _DATE.fullmatch(text)
-    if parts is None:
-        return False
-    try:
-        date(*map(int, parts.groups()))
-    except ValueError:
-        return False
-    return True
-
-
 def _number(text: str) -> int | float | None:
     """None where it is no number but text."""
     if infinity := _INFINITY.fullmatch(text):
@@ -116,10 +105,11 @@ def _integer(text: str) -> int | None:
     if found is None:
         return None
     sign, *digits = found.groups()
-    for base, written in zip(_BASES, digits, strict=True):
-        if written is not None and (clean := re.sub("[,_]", "", written)):
-            return int(sign + clean, base)
-    return None
+    base, written = next((base, one) for base, one in zip(_BASES, digits, strict=True) if one is not None)
+    clean = re.sub("[,_]", "", written)
+    if base == _OCTAL:
+        clean = f"0{clean}"  # its leading zero is a digit: `0_` is 0
+    return int(sign + clean, base) if clean else None
 
 
 def _float_text(value: float) -> str:

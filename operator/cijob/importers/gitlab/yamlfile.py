@@ -6,6 +6,7 @@ its merge of `<<` is the standard's, not Psych's (ruby/psych, lib/psych/visitors
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
@@ -48,12 +49,19 @@ def parse(text: str, file: str, findings: list[Finding]) -> list[Any]:
     return _Reader(text, file, findings).documents()
 
 
+@dataclass(slots=True)
+class _Anchored:
+    """The value of an anchor and how many nodes it is, 0 while it is being read."""
+
+    value: Any = None
+    size: int = 0
+
+
 class _Reader:
     """One reading of one text.
 
     Attributes:
-        _anchors: values by anchor, with how many nodes each is.
-        _open: anchors of what is being read.
+        _anchors: by name, the one that began last: an anchor may be set again.
         _nodes: how many nodes have been read, aliases counted with all that they stand for.
     """
 
@@ -62,8 +70,7 @@ class _Reader:
         self._file = file
         self._findings = findings
         self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=_LOADER)
-        self._anchors: dict[str, tuple[Any, int]] = {}
-        self._open: list[str] = []
+        self._anchors: dict[str, _Anchored] = {}
         self._nodes = 0
 
     def documents(self) -> list[Any]:
@@ -82,15 +89,14 @@ class _Reader:
             return self._alias(event)
         if depth > MAX_DEPTH:
             self._refuse(self._place(event), f"has more than {MAX_DEPTH} levels of nesting")
-        before, anchor = self._nodes, getattr(event, "anchor", None)
+        before, name = self._nodes, getattr(event, "anchor", None)
+        anchored = _Anchored()
+        if name is not None:
+            self._anchors[name] = anchored
         self._count(1, event)
-        if anchor is None:
-            return self._value(event, depth)
-        self._open.append(anchor)
-        value = self._value(event, depth)
-        self._open.pop()
-        self._anchors[anchor] = value, self._nodes - before
-        return value
+        anchored.value = self._value(event, depth)
+        anchored.size = self._nodes - before
+        return anchored.value
 
     def _value(self, event: yaml.Event, depth: int) -> Any:  # noqa: ANN401 - a value of YAML
         match event:
@@ -105,15 +111,15 @@ class _Reader:
 
     def _alias(self, event: yaml.AliasEvent) -> Any:  # noqa: ANN401 - a value of YAML
         name = event.anchor or ""  # never empty: so it is typed
-        if name in self._open:
-            self._refuse(self._place(event), f"the alias *{name} stands inside of what it names")
         if name not in self._anchors:
             self._refuse(
                 self._place(event), f"no anchor &{name} comes before *{name}{did_you_mean(name, self._anchors)}"
             )
-        value, size = self._anchors[name]
-        self._count(size, event)
-        return value
+        anchored = self._anchors[name]
+        if not anchored.size:
+            self._refuse(self._place(event), f"the alias *{name} stands inside of what it names")
+        self._count(anchored.size, event)
+        return anchored.value
 
     def _count(self, nodes: int, event: yaml.Event) -> None:
         self._nodes += nodes
