@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cijob.cli.options import target
+from cijob.cli.options import completed, target
 
 if TYPE_CHECKING:
     from cijob.cli.options import Target
 
 
 @click.command
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completed("jobs"))
 @click.option("-l", "--selector", metavar="LABELS", help="Cancel those with these labels, such as team=web.")
 @click.option("--now", is_flag=True, help="Stop at once: afterScript does not run.")
 @target()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from cijob.cli.errors import CliError, Exit
-from cijob.cli.options import DURATION, target
+from cijob.cli.options import DURATION, completed, target
 
 if TYPE_CHECKING:
     from cijob.cli.options import Target
 
 
 @click.command
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completed("jobs"))
 @click.option("-l", "--selector", metavar="LABELS", help="Delete those with these labels, such as team=web.")
 @click.option("--finished", is_flag=True, help="Delete only those that have ended.")
 @click.option(

@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cijob.cli.options import output, target
+from cijob.cli.options import completed, output, target
 
 if TYPE_CHECKING:
     from cijob.cli.options import Target
 
 
 @click.command
-@click.option("--pool", default="default", show_default=True, metavar="NAME", help="The BuildPool that jobs are for.")
+@click.option(
+    "--pool",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=completed("pools"),
+    help="The BuildPool that jobs are for.",
+)
 @output("json", "yaml")
 @target()
 def command(*, pool: str, output: str | None, target: Target) -> int:

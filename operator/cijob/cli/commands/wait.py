@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cijob.cli.options import DURATION, target
+from cijob.cli.options import DURATION, completed, target
 
 if TYPE_CHECKING:
     from cijob.cli.options import Target
 
 
 @click.command
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completed("jobs"))
 @click.option("-l", "--selector", metavar="LABELS", help="Wait for those with these labels, such as team=web.")
 @click.option(
     "--for",
