@@ -20,6 +20,8 @@ HOST: Final = "tcp://docker:2375"
 _HOST: Final = re.compile(r"(?:tcp|https?)://([^:/]+)(?::(\d+))?/?")
 _SOCKET: Final = re.compile(r"unix://(/var)?/run/docker\.sock")
 _TLS: Final = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+#: Variables of Docker's clients, which mean nothing to other services.
+CLIENT: Final = frozenset({"DOCKER_HOST", "DOCKER_TLS_CERTDIR", *_TLS})
 #: Options of the daemon that mean nothing here: where it listens is not the job's to say, its MTU and driver are right.
 _NEEDLESS: Final = re.compile(
     r"dockerd|dockerd-entrypoint\.sh|(-H|--host|--tls|--tlsverify|--mtu|--storage-driver|-s)(=.*)?|--[a-z0-9]*-?tls\b.*"

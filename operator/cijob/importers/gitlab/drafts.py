@@ -62,14 +62,18 @@ class Drafter:
     """Makes drafts of the jobs of one pipeline.
 
     Attributes:
-        of_all: the pipeline's variables.
+        of_all: the pipeline's variables, as they are written.
+        more: those that `workflow:rules` add.
         workflow_rules: whether it has `workflow:rules`.
     """
 
-    def __init__(self, files: Files, request: Request, of_all: dict[str, Variable], *, workflow_rules: bool) -> None:
+    def __init__(
+        self, files: Files, request: Request, of_all: Mapping, more: dict[str, Variable], *, workflow_rules: bool
+    ) -> None:
         self._files = files
         self._request = request
         self._of_all = of_all
+        self._shared = values.read(of_all)[0] | more
         self._workflow_rules = workflow_rules
 
     def drafts(self, raw: RawJob) -> list[Draft]:
@@ -82,7 +86,7 @@ class Drafter:
 
     def _draft(self, raw: RawJob, instance: matrix.Instance) -> Draft:
         config, name = raw.config, instance.name
-        report = Report(name, raw.place, config)
+        report = Report(name, raw.place, config, self._of_all)
         of_job, findings = values.read(config.get("variables"), "variables", name)
         report.findings += findings
         file = {**self._inherited(config), **of_job, **{key: Variable(one) for key, one in instance.variables.items()}}
@@ -129,7 +133,7 @@ class Drafter:
 
     def _inherited(self, config: Mapping) -> dict[str, Variable]:
         inherit = config.get("inherit")
-        return values.inherited(self._of_all, inherit.get("variables") if isinstance(inherit, Mapping) else None)
+        return values.inherited(self._shared, inherit.get("variables") if isinstance(inherit, Mapping) else None)
 
     def _predefined(self, draft: Draft, environment: str = "") -> dict[str, str]:
         one = draft.instance

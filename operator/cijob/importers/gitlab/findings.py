@@ -19,12 +19,13 @@ class Report:
     """Collects the findings of one job, or of the pipeline (`job` is empty then).
 
     Paths name where in `config` the matter is: `("services", 2, "command")`. What is not there has the place of what is
-    above it.
+    above it; a variable that the job does not set itself is looked for in `of_all`, the pipeline's.
     """
 
     job: str
     place: Place
     config: Mapping
+    of_all: Mapping | None = None
     findings: list[Finding] = field(default_factory=list)
 
     def error(self, path: tuple[str | int, ...], message: str) -> None:
@@ -46,6 +47,9 @@ class Report:
     def _place(self, path: tuple[str | int, ...]) -> Place:
         node: Any = self.config
         place = self.place
+        match path:
+            case ("variables", str(name)) if self.of_all and name in self.of_all and name not in node.get(path[0], ()):
+                return place_of(self.of_all, name)
         for step in path:
             match node, step:
                 case Mapping(), str() if step in node:

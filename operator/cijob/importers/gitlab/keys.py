@@ -69,6 +69,7 @@ GLOBAL: Final = frozenset({"default", "include", "spec", "stages", "workflow"})
 _OPEN: Final = frozenset(
     {"variables", "services:variables", "rules:variables", "parallel:matrix", "workflow:rules:variables"}
 )
+_AS: Final = "as `"
 _JOB: Final = frozenset(name for name in KEYS if ":" not in name and name not in GLOBAL)
 
 
@@ -102,6 +103,8 @@ def _check(config: Mapping, above: str, job: str, known: frozenset[str]) -> Iter
             yield Finding(Severity.WARNING, place_of(config, name), path, message, job)
         elif value is None or value in ([], {}, False):
             continue  # switches off what is inherited: nothing is lost
+        elif key.severity is not None and key.says.startswith(_AS):
+            continue  # it stands beside or below the key that is told of
         elif key.severity is not None:
             yield Finding(key.severity, place_of(config, name), path, key.says, job)
         elif path not in _OPEN and (below := _below(path)):

@@ -29,7 +29,7 @@ def load(files: Files, request: Request) -> Pipeline:
     found = document.read(files, request)
     _fail(found.findings)
     whole = _whole(found, files, request)
-    drafter = Drafter(files, request, whole.variables, workflow_rules=whole.ruled)
+    drafter = Drafter(files, request, found.variables, whole.variables, workflow_rules=whole.ruled)
     drafts = [draft for raw in found.jobs for draft in drafter.drafts(raw)]
     jobs = _linked(drafts, found.stages)
     findings = [*found.findings, *whole.findings, *(one for draft in drafts for one in draft.report.findings)]
@@ -45,7 +45,7 @@ _EDGES = (".pre", ".post")
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """What holds for all jobs: the pipeline's name, its variables, whether it has `workflow:rules`."""
+    """What holds for all jobs: the pipeline's name, the variables of `workflow:rules`, whether it has `workflow:rules`."""
 
     name: str
     variables: dict[str, Variable]
@@ -70,14 +70,14 @@ def _whole(found: document.Document, files: Files, request: Request) -> _Whole:
     decision = rules.decide_workflow(workflow, seen, request, files)
     findings += decision.findings
     if workflow is None:
-        return _Whole("", variables, ruled=False, findings=tuple(findings))
+        return _Whole("", {}, ruled=False, findings=tuple(findings))
     findings += keys.check_workflow(workflow)
     if not decision.included:
         message = f"workflow:rules make no pipeline for {_state(request)}: choose another with --branch, --tag or --var"
         findings.append(Finding(Severity.ERROR, place_of(workflow, "rules"), "workflow:rules", message))
     _fail(findings)
     name = expand(str(workflow.get("name") or ""), seen)
-    return _Whole(name, variables | decision.variables, workflow.get("rules") is not None, tuple(findings))
+    return _Whole(name, decision.variables, workflow.get("rules") is not None, tuple(findings))
 
 
 def _linked(drafts: list[Draft], stages: tuple[str, ...]) -> list[PipelineJob]:

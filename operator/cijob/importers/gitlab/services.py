@@ -14,6 +14,7 @@ from cijob.importers.gitlab import dind, images
 from cijob.importers.gitlab import variables as values
 from cijob.importers.gitlab.nodes import Mapping
 from cijob.importers.gitlab.variables import VariableCycle, resolve
+from cijob.limits import RESERVED_PREFIX
 
 if TYPE_CHECKING:
     from cijob.importers.gitlab.job import Job
@@ -154,7 +155,8 @@ def _variables(job: Job, entry: Any, path: tuple[str | int, ...]) -> dict[str, s
     """The job's variables and the service's own, which go first."""
     of_service, findings = values.read(entry.get("variables"), "services:variables", job.name)
     job.report.findings += findings
-    of_job = {name: job.variables[name] for name in sorted(job.own)}
+    passed = (name for name in sorted(job.own - dind.CLIENT) if not name.startswith(RESERVED_PREFIX))
+    of_job = {name: job.variables[name] for name in passed}
     room = max(0, _MAX_VARIABLES - len(of_service))
     if len(of_job) > room:
         job.report.warning(path, f"a service can have {_MAX_VARIABLES} variables: the job's own are not passed on")
