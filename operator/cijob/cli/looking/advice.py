@@ -20,7 +20,7 @@ class Fault(Enum):
     NOBODY = "Nobody's"
     JOB = "The job's own"
     MANIFEST = "The CiJob's, as it is written"
-    POOL = "Nobody's but the pool's rules"
+    POOL = "The pool's rules"
     CLUSTER = "The cluster's, not the job's"
     RULES = "The cluster's rules"
 

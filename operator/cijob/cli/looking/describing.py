@@ -17,7 +17,7 @@ from cijob.cli.lookup import find_job
 from cijob.cli.printing import show
 from cijob.errors import ApiError, ApiNotFound
 from cijob.reasons import Reason
-from cijob.transport import CORE, path_of
+from cijob.transport import CORE, described, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LINES: Final = 12
 _BYTES: Final = 8192
 #: The container whose log tells most, where that is not the job's.
-_TELLS: Final = {
+_TELLS: Final[dict[str, str]] = {
     Reason.SOURCE_FAILED: names.CONTAINER_GIT,
     Reason.DAEMON_NOT_READY: names.CONTAINER_DIND,
     Reason.DAEMON_LOST: names.CONTAINER_DIND,
@@ -118,7 +118,7 @@ def when(event: Body) -> str:
 
 async def _tail(api: Api, job: Body, pod: Body | None, unseen: list[str]) -> tuple[tuple[str, int] | None, str]:
     """The container whose log tells most of the last Pod, and the end of that log."""
-    container = _TELLS.get(_reason(job), names.CONTAINER_JOB)
+    container = _TELLS.get(str(status_of(job).get("reason")), names.CONTAINER_JOB)
     if pod is None or not _ran(pod, container):
         return None, ""
     path = path_of(CORE, pod["metadata"]["namespace"], "pods", pod["metadata"]["name"], "log")
@@ -132,14 +132,9 @@ async def _tail(api: Api, job: Body, pod: Body | None, unseen: list[str]) -> tup
         unseen.append(f"the log: {_why(error)}")
         return None, ""
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        unseen.append(f"the log: {error or type(error).__name__}")
+        unseen.append(f"the log: {described(error)}")
         return None, ""
     return (container, attempt_of(pod)), text
-
-
-def _reason(job: Body) -> Reason | None:
-    said = status_of(job).get("reason")
-    return next((reason for reason in Reason if reason == said), None)
 
 
 def _ran(pod: Body, container: str) -> bool:

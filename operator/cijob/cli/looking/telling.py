@@ -8,7 +8,7 @@ from rich.text import Text
 
 from cijob import names
 from cijob.cli.console import PHASES, plain
-from cijob.cli.looking.advice import advice_on
+from cijob.cli.looking.advice import Fault, advice_on
 from cijob.cli.looking.describing import when
 from cijob.cli.looking.jobs import FINISHED, phase_of, pool_of, reason_of, status_of, took
 from cijob.cli.looking.timeline import timeline, waiting_words
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _PIPELINE: Final = f"{names.GROUP}/pipeline"
 _PIPELINE_JOB: Final = f"{names.GROUP}/pipeline-job"
 _RETRY_OF: Final = f"{names.GROUP}/retry-of"
+#: Seconds in which a job may well have no status: the operator writes one once it runs, or has waited for 5 s.
+_NEW: Final = 15
 #: Containers whose log an option of `cijob logs` shows.
 _LOG_OPTION: Final = {names.CONTAINER_JOB: "", names.CONTAINER_DIND: " --dind"}
 
@@ -34,8 +36,8 @@ def tell(story: Story, now: datetime, flag: str) -> None:
     _head(story.job)
     say()
     _facts(story.job, now)
+    _diagnosis(story, now, flag)
     _timeline(timeline(story.job, story.pods, now), now)
-    _diagnosis(story, flag)
     _log(story, flag)
     _events(story.events, now)
     for unseen in story.unseen:
@@ -122,27 +124,38 @@ def _timeline(moments: Sequence[Moment], now: datetime) -> None:
         say(line)
 
 
-def _diagnosis(story: Story, flag: str) -> None:
+def _diagnosis(story: Story, now: datetime, flag: str) -> None:
+    """What ended the job, or holds it up: the operator's words, and then ours."""
     job, status, phase = story.job, status_of(story.job), phase_of(story.job)
     message, reason = plain(str(status.get("message") or "")), str(status.get("reason") or "")
-    between = phase == "Pending" and bool(status.get("attempts"))
+    if not status:
+        _unseen(job, now)
     if phase in {"Running", "Succeeded"} or not (reason or message):
         return
-    _section("What happened" if phase in FINISHED or between else "What it waits for")
+    again = phase == "Pending" and bool(status.get("attempts"))
+    over = phase in FINISHED or again
+    _section("What happened" if over else "What it waits for")
     for line in filter(None, [message, *map(plain, waiting_words(story.pods) if phase == "Starting" else ())]):
         say(f"  {line}")
     advice = advice_on(reason, _exit_code(status), message)
     if advice is None:
         return
     values = {"n": flag, "name": job["metadata"]["name"], "pool": pool_of(job), "image": plain(job["spec"]["image"])}
-    _section("Whose fault it is" if phase in FINISHED or between else "Who it waits for")
-    say(f"  {advice.fault.value}: {advice.why.format(**values)}.")
-    if between:
-        say("  It runs again by itself, as the message says.")
+    if over or advice.fault is not Fault.NOBODY:
+        _section("Whose fault it is" if over else "Who it waits for")
+        say(f"  {advice.fault.value}: {advice.why.format(**values)}.")
     if advice.steps:
-        _section("What to try")
+        _section("What to try, where it does not run again by itself" if again else "What to try")
         for step in advice.steps:
             say(f"  - {step.format(**values)}")
+
+
+def _unseen(job: Body, now: datetime) -> None:
+    """A CiJob without a status: a new one, or one that no operator looks at."""
+    created = moment(job["metadata"]["creationTimestamp"])
+    if created is not None and (now - created).total_seconds() > _NEW:
+        _section("What it waits for")
+        say("  No operator has taken it on: is one running? `cijob doctor` checks.")
 
 
 def _exit_code(status: dict[str, Any]) -> int | None:

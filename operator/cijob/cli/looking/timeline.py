@@ -84,9 +84,9 @@ def _attempt(number: int, attempt: dict[str, Any], pod: Body | None, since: date
         there = f" on the node {attempt['nodeName']}" if attempt.get("nodeName") else ""
         yield Moment(started, f"{name}: Pod {which}started{there}")
     if pod is not None:
-        yield from _containers(name, pod)
+        yield from _containers(name, pod, over=ended is not None)
     if ended is not None:
-        took = f" after {duration((ended - started).total_seconds())}" if started is not None else ""
+        took = f", after {duration((ended - started).total_seconds())}" if started is not None else ""
         code = f", exit code {attempt['exitCode']}" if attempt.get("exitCode") is not None else ""
         good = attempt.get("reason") == "Completed"
         yield Moment(ended, f"{name}: {attempt.get('reason')}{code}{took}", "good" if good else "bad")
@@ -97,8 +97,11 @@ def _after(when: datetime, since: datetime) -> str:
     return f" after a wait of {duration(waited)}" if waited >= _SHORT else ""
 
 
-def _containers(name: str, pod: Body) -> Iterator[Moment]:
-    """The beginnings and ends of a Pod's containers, and what ended the Pod from outside."""
+def _containers(name: str, pod: Body, *, over: bool) -> Iterator[Moment]:
+    """The beginnings and ends of a Pod's containers, and what ended the Pod from outside.
+
+    With `over` the status tells of the job container's end.
+    """
     status = pod.get("status") or {}
     for container in status.get("initContainerStatuses") or ():
         who = {names.CONTAINER_DIND: _DAEMON, names.CONTAINER_GIT: "checkout"}.get(
@@ -107,7 +110,7 @@ def _containers(name: str, pod: Body) -> Iterator[Moment]:
         yield from _life(f"{name}: {who}", container, ends=container["name"] == names.CONTAINER_GIT)
     for container in status.get("containerStatuses") or ():
         if container["name"] == names.CONTAINER_JOB:
-            yield from _life(f"{name}: job container", container, ends=True)
+            yield from _life(f"{name}: job container", container, ends=not over)
     for condition in status.get("conditions") or ():
         at = moment(condition.get("lastTransitionTime"))
         if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True" and at is not None:
