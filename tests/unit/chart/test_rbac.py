@@ -51,6 +51,7 @@ PEOPLE = {
         ),
         *(("", "pods", verb) for verb in ("get", "list", "watch")),
         ("", "pods/log", "get"),
+        *(("", "pods/exec", verb) for verb in ("get", "create")),
     },
     "cijob-pool-user": {("cijob.dev", "buildpools", verb) for verb in ("use", "get", "list", "watch")},
     "cijob-pool-admin": {
