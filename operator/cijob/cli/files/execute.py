@@ -33,6 +33,12 @@ _MESSAGE: Final = 32 * 1024
 _FORBIDDEN: Final = 403
 
 
+_NO_FILES: Final = (
+    "So no files can be brought in or taken out: have the job fetch a repository (--git-url, or spec.source.git) and leave "
+    "its own files somewhere."
+)
+
+
 class Terminal(Protocol):
     """The terminal that a command is given."""
 
@@ -57,12 +63,13 @@ async def execute(  # noqa: PLR0913  as kubectl exec has them
     *,
     stdin: AsyncIterator[bytes] | None = None,
     on_output: Callable[[bytes], Awaitable[None]] | None = None,
+    on_error: Callable[[bytes], Awaitable[None]] | None = None,
     tty: Terminal | None = None,
 ) -> Result:
     """Run a command to its end.
 
     `stdin` is sent until it ends or the command does; a command that leaves much of it unread may be answered by a
-    connection that breaks, since the API server then closes it at once. `on_output` is called with each piece of stdout.
+    connection that breaks, since the API server then closes it at once. `on_output` and `on_error` are called with each piece of stdout and stderr.
 
     Raises:
         ApiError: it could not be started: no such Pod or container, not allowed, no such program in the image.
@@ -77,7 +84,7 @@ async def execute(  # noqa: PLR0913  as kubectl exec has them
         senders = [asyncio.create_task(_send_input(socket, stdin))] if stdin is not None else []
         if tty is not None:
             senders.append(asyncio.create_task(_send_sizes(socket, tty)))
-        receiver = asyncio.create_task(_receive(socket, on_output))
+        receiver = asyncio.create_task(_receive(socket, on_output, on_error))
         try:
             return await _first_to_matter(receiver, senders)
         finally:
@@ -106,17 +113,16 @@ async def check(api: Api, namespace: str) -> None:
     except ApiError as error:
         if error.status != _FORBIDDEN:
             raise
-        raise refused(error, namespace) from error
+        raise refused(error, namespace, _NO_FILES) from error
 
 
-def refused(error: ApiError | None, namespace: str) -> CliError:
-    """What a refusal means to a user: a policy of the cluster's, or a right that is missing. None: the right `create`."""
+def refused(error: ApiError | None, namespace: str, instead: str = _NO_FILES) -> CliError:
+    """What a refusal means to a user: a policy of the cluster's, or a right that is missing. None: the right `create`.
+
+    `instead` is what to do where a policy forbids it.
+    """
     if error is not None and " cannot " not in error.message:  # not RBAC's own words
-        return CliError(
-            f"the cluster does not let anybody into running jobs: {error.message}",
-            "Whoever runs it has closed the Pods of jobs (the chart's policies). Without that, no files can be brought in "
-            "or taken out: have the job get them itself, with spec.source.git, and leave its own somewhere.",
-        )
+        return CliError(f"the cluster lets nobody into running jobs: {error.message}", instead)
     return CliError(
         f"you may not run commands in the Pods of the namespace {namespace} (the rights get and create on pods/exec)",
         "Ask who runs the cluster to bind the role cijob-author to you there (docs/security.md); "
@@ -165,7 +171,9 @@ async def _send_sizes(socket: aiohttp.ClientWebSocketResponse, tty: Terminal) ->
 
 
 async def _receive(
-    socket: aiohttp.ClientWebSocketResponse, on_output: Callable[[bytes], Awaitable[None]] | None
+    socket: aiohttp.ClientWebSocketResponse,
+    on_output: Callable[[bytes], Awaitable[None]] | None,
+    on_error: Callable[[bytes], Awaitable[None]] | None,
 ) -> Result:
     stderr = b""
     async for message in socket:
@@ -176,6 +184,8 @@ async def _receive(
             await on_output(data)
         elif channel == _STDERR:
             stderr = (stderr + data)[-_STDERR_KEPT:]
+            if data and on_error is not None:
+                await on_error(data)
         elif channel == _ERROR:
             return Result(exit_code(data), stderr)
     broken = socket.exception()
