@@ -9,7 +9,7 @@ import termios
 import tty
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from cijob.cli import console
 from cijob.cli.errors import CliError, Exit
@@ -86,8 +86,8 @@ async def interruptible(
         await asyncio.wait([task])
 
 
-class _Watch:
-    def __init__(  # noqa: PLR0913  what `interruptible` was called with
+class _Watch(Generic[T]):
+    def __init__(
         self,
         task: asyncio.Task[T],
         cancel: Callable[[Mode], Awaitable[None]],
@@ -106,7 +106,7 @@ class _Watch:
         while True:
             caught = await self._next(deadline)
             if caught is None:
-                return self._result()
+                return self._task.result()
             if deadline is None and caught is signal.SIGINT and console.is_interactive():
                 answer = await self._ask()
                 if answer == "detach":
@@ -145,9 +145,6 @@ class _Watch:
         raise CliError(
             f"{self._what} has not ended {PATIENCE:.0f} s after it was cancelled", self._look, Exit.INTERRUPTED
         )
-
-    def _result(self) -> T:
-        return self._task.result()
 
     async def _ask(self) -> str:
         """The person's answer; a second Ctrl-C is `cancel`, and the end of the work `go on`."""

@@ -97,7 +97,7 @@ def _nearest(path: str) -> str:
 
 def _documents(path: str, text: str) -> list[Any]:
     try:
-        return [one for one in yaml.load_all(text, _Loader) if one is not None]  # noqa: S506  a SafeLoader
+        return [one for one in yaml.load_all(text, _Loader) if one is not None]
     except yaml.MarkedYAMLError as error:
         mark, problem = error.problem_mark, " ".join(filter(None, (error.context, error.problem)))
         place = f"{_named(path)}:{mark.line + 1}" if mark is not None else _named(path)

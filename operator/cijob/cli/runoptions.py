@@ -23,6 +23,7 @@ class RunOptions:
         sets: `--set spec.timeout=5m`, in order; paths as in a manifest, below spec where they do not start with metadata.
         variables: `--var NAME=VALUE`: spec.variables of each job; for a pipeline also what its rules see.
         timeout: spec.timeout of the job, of each job of a pipeline that has none.
+        output: with `detach`, how what was created is printed: json, yaml, name; None: as `kubectl create` does.
         workspace: a folder whose files are brought into the job; None: for a pipeline its own folder, else nothing.
         bring_files: False with --no-workspace.
         workspace_limit, artifacts_limit: bytes, unpacked: of the folder; of one job's artifacts.
@@ -42,6 +43,7 @@ class RunOptions:
     variables: dict[str, str] = field(default_factory=dict)
     timeout: str | None = None
     detach: bool = False
+    output: str | None = None
     workspace: Path | None = None
     bring_files: bool = True
     workspace_limit: int = 256 * MIB

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from cijob import names
+from cijob.cli import creation
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.follow import state
-from cijob.cli.follow.logstream import LogStream
+from cijob.cli.follow.attemptlog import WHOLE, AttemptLog, LogOptions
 from cijob.cli.follow.watching import keep_current
-from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
+from cijob.errors import ApiError, ApiUnavailable
 from cijob.models import Phase
 from cijob.transport import CIJOBS, CORE, path_of
 
@@ -28,10 +29,6 @@ T = TypeVar("T")
 _FORBIDDEN: Final = 403
 #: Seconds without a sign of an operator after which that is said.
 _OPERATOR: Final = 15.0
-#: Seconds that a log may be silent after the job's verdict before the rest of it is asked for on a new connection, and
-#: that this may take.
-_REST: Final = 3.0
-_LAST: Final = 20.0
 
 
 class View(Protocol):
@@ -71,43 +68,56 @@ class Outcome:
 
 
 async def follow(
-    api: Api, namespace: str, name: str, uid: str, view: View, *, transfer: Transfer | None = None
+    api: Api,
+    namespace: str,
+    name: str,
+    uid: str,
+    view: View,
+    *,
+    transfer: Transfer | None = None,
+    log: LogOptions = WHOLE,
 ) -> Outcome:
     """Shows a CiJob until it ends, from its current attempt on. No line of a log is lost or repeated when connections break.
 
-    `transfer` is told of each attempt that starts, and asked about each line; its `finish` is left to the caller.
+    `transfer` is told of each attempt that starts, and asked about each line; its `finish` is left to the caller. `log` says
+    how much is shown of a log that is there already.
 
     Raises:
-        CliError: the API server was gone for five minutes, or the CiJob was deleted; the hint says how to go on.
+        CliError: the API server was gone for five minutes, or the CiJob was deleted; the hint says how to go on. Or files
+            could not be brought into the job, which was cancelled then.
         ApiError: the API server refuses.
     """
-    follower = _Follower(api, namespace, name, uid, view, transfer)
+    follower = _Follower(api, namespace, name, uid, view, transfer, log)
     selector = {"fieldSelector": f"metadata.name={name}"}
     pods = {"labelSelector": f"{names.LABEL_JOB}={name}"}
+    path = path_of(CORE, namespace, "pods")
     try:
         return await _beside(
             follower.run(),
-            keep_current(api, path_of(CIJOBS, namespace, names.PLURAL), selector, follower.see_jobs),
-            follower.watch_pods(keep_current(api, path_of(CORE, namespace, "pods"), pods, follower.see_pods)),
+            keep_current(api, path_of(CIJOBS, namespace, names.PLURAL), selector, follower.see_jobs, view.progress),
+            follower.watch_pods(keep_current(api, path, pods, follower.see_pods)),
         )
     except ApiUnavailable as error:
         raise CliError(
             f"lost sight of {name}: {error.message}",
-            f"The job goes on without you: `cijob logs {name} -f` looks again.",
+            f"The job goes on without you: `cijob logs {name} -n {namespace} -f` looks again.",
         ) from error
 
 
 class _Follower:
     """A CiJob and its Pods as they were seen last, and what was shown of them."""
 
-    def __init__(self, api: Api, namespace: str, name: str, uid: str, view: View, transfer: Transfer | None) -> None:
+    def __init__(
+        self, api: Api, namespace: str, name: str, uid: str, view: View, transfer: Transfer | None, options: LogOptions
+    ) -> None:
         self._api, self._namespace, self._name, self._uid = api, namespace, name, uid
         self._view, self._transfer = view, transfer
         self._job: Body | None = None
         self._pods: dict[str, Body] = {}
         self._changed = asyncio.Event()
         self._deleted = False
-        self._printed = 0  # lines of the current attempt
+        self._options = options
+        self._log: AttemptLog | None = None
 
     # --- what is seen ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +147,7 @@ class _Follower:
     def _wake(self) -> None:
         if self._job is not None:
             pod = self._pod(state.attempt_of(self._job))
-            self._view.progress(state.describe(self._job, pod, printed=self._printed > 0))
+            self._view.progress(state.describe(self._job, pod, printed=self._log is not None and self._log.printed > 0))
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -167,7 +177,7 @@ class _Follower:
                 message = self._body.get("status", {}).get("message", "")
                 self._view.note(f"attempt {number} did not end well, attempt {number + 1} follows: {message}")
             number += 1
-            self._printed = 0
+            self._log = None
 
     @property
     def _body(self) -> Body:
@@ -193,62 +203,16 @@ class _Follower:
         """The log of an attempt, to its end."""
         self._view.attempt(number)
         pod = names.pod_name(self._name, self._uid, number)
-        log = LogStream(self._api, self._namespace, pod, names.CONTAINER_JOB, follow=True, tell=self._view.note)
-        files = self._transfer.started(self._api, self._namespace, pod) if self._transfer is not None else None
-        background = [asyncio.ensure_future(files)] if files is not None else []
+        log = AttemptLog(self._api, self._namespace, pod, self._view, self._transfer, self._options)
+        # What was wanted of a log that was there already is not wanted of the next.
+        self._options = WHOLE._replace(timestamps=self._options.timestamps)
+        self._log = log
+        log.printed_first = self._wake
         try:
-            await self._pump(log, number)
-        finally:
-            for one in background:
-                one.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-
-    async def _pump(self, log: LogStream, number: int) -> None:
-        """Shows a log to its end; where that does not come although the attempt is over, on a new connection, bounded."""
-        reading = asyncio.ensure_future(self._read(log))
-        try:
-            await self._first_of(reading, self._until(lambda: self._over(number)))
-            shown = -1
-            while not reading.done() and shown != self._printed:
-                shown = self._printed
-                await asyncio.wait([reading], timeout=_REST)
-            if not reading.done():
-                reading.cancel()
-                await asyncio.wait([reading])
-                log.over = True
-                reading = asyncio.ensure_future(self._read(log))
-                await asyncio.wait([reading], timeout=_LAST)
-                if not reading.done():
-                    self._view.note("the end of the log could not be read: the job's node does not answer")
-                    return
-            await reading
-        finally:
-            reading.cancel()
-
-    async def _first_of(self, reading: asyncio.Future[None], other: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(other)
-        try:
-            done, _ = await asyncio.wait([reading, task], return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                one.result()
-        finally:
-            task.cancel()
-
-    async def _read(self, log: LogStream) -> None:
-        try:
-            async for line in log.read():
-                if self._transfer is not None and self._transfer.claims(line):
-                    continue
-                self._printed += 1
-                if self._printed == 1:
-                    self._wake()
-                self._view.line(line)
-        except ApiNotFound:
-            self._view.note("the job's Pod is gone, and its log with it")
-        except ApiError as error:
-            if error.status != _FORBIDDEN:
-                raise
-            self._view.note(f"the job's log cannot be shown: {error.message}")
+            await log.show(self._until(lambda: self._over(number)))
+        except CliError:  # its files could not be brought in: it would wait for them in vain
+            await creation.cancel(self._api, self._namespace, self._name, "Immediate")
+            raise
 
     def _outcome(self) -> Outcome:
         status = self._body.get("status", {})
@@ -264,15 +228,16 @@ class _Follower:
 async def _beside(main: Coroutine[None, None, T], *others: Coroutine[None, None, None]) -> T:
     """What `main` gives; the others run beside it, and their failures are its own."""
     task = asyncio.ensure_future(main)
-    beside = [asyncio.ensure_future(other) for other in others]
-    pending: set[asyncio.Future[object]] = {task, *beside}  # type: ignore[arg-type]  # futures are invariant
+    beside = {asyncio.ensure_future(other) for other in others}
+    pending = set(beside)
     try:
         while not task.done():
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for one in done - {task}:  # type: ignore[operator]
+            done, _ = await asyncio.wait({task, *pending}, return_when=asyncio.FIRST_COMPLETED)
+            for one in pending & done:
                 one.result()
+            pending -= done
         return task.result()
     finally:
-        for one in (task, *beside):
-            one.cancel()
+        for other in (task, *beside):
+            other.cancel()
         await asyncio.gather(task, *beside, return_exceptions=True)

@@ -31,6 +31,8 @@ class LogStream:
 
     Attributes:
         over: whether the container has ended; who knows sets it, else the Pod is asked at the end of each connection.
+
+    `tell` hears what a reader should know, `trouble` (else `tell`) of connections that could not be made for 2 s.
     """
 
     def __init__(  # noqa: PLR0913  what `kubectl logs` has
@@ -45,11 +47,14 @@ class LogStream:
         tail: int | None = None,
         timestamps: bool = False,
         tell: Callable[[str], None] = lambda _text: None,
+        trouble: Callable[[str], None] | None = None,
     ) -> None:
         self.over = not follow
         self._api, self._namespace, self._pod, self._container = api, namespace, pod, container
         self._lines = LogLines(timestamps=timestamps)
         self._tell = tell
+        self._patience = Patience(trouble=trouble or tell)
+        self._complete = False
         self._first = {"sinceTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")} if since is not None else {}
         self._first |= {"tailLines": str(tail)} if tail is not None else {}
 
@@ -61,39 +66,37 @@ class LogStream:
             ApiUnavailable: the log could not be read for five minutes.
             ApiError: it may not be read; or, with `over` set from the start, the container has not started.
         """
-        patience, done = Patience(), False
+        done = False
         while not done:
             # What ends after the container has ended has all that there is.
             last = self.over
             self._lines.begin()
             try:
                 async for piece in self._connection(follow=not last):
-                    patience.succeeded()
                     yield piece
-                done = last
-                patience.succeeded()
-            except _Quiet:
-                patience.succeeded()
-            except ApiUnavailable as error:
-                await patience.failed(error)
+                done = last and self._complete
             except ApiNotFound:
                 if self._lines.since is None:
                     raise
                 self._tell(f"the Pod {self._pod} is gone: the end of its log may be missing")
                 return
             except ApiError as error:
-                if last or error.status != _BAD_REQUEST:
-                    raise
-                patience.succeeded()  # the container has not started
+                await self._bear(error)
             if self._lines.gap:
                 self._tell("some lines may be missing here: the log was rotated while the connection was broken")
-            self.over = self.over or await self._ended(patience)
             if not self.over:
-                await asyncio.sleep(_AGAIN)  # between two connections
+                await self._look()
         for piece in self._lines.finish():
             yield piece
         for remark in self._lines.remarks[:3]:
             self._tell(f"the log of {self._pod}: {remark}")
+
+    async def _bear(self, error: ApiError) -> None:
+        """Waits after an error that time may mend, and raises all others."""
+        if isinstance(error, ApiUnavailable):
+            await self._patience.failed(error)
+        elif self.over or error.status != _BAD_REQUEST:  # 400: the container has not started
+            raise error
 
     async def _connection(self, *, follow: bool) -> AsyncIterator[bytes]:
         """New lines of one answer, until it ends by itself."""
@@ -101,35 +104,38 @@ class LogStream:
         since = self._lines.since
         query |= self._first if since is None else {"sinceTime": since}
         path = path_of(CORE, self._namespace, "pods", self._pod, "log")
+        self._complete = False
         response = await self._api.send("GET", path, query, limits=_LIMITS)
+        self._patience.succeeded()
         try:
             async for chunk in response.content.iter_any():
                 for piece in self._lines.feed(chunk):
                     yield piece
-        except TimeoutError as error:
-            raise _Quiet from error
+            self._complete = True
+        except TimeoutError:
+            return  # nothing came for long: the connection may be dead
         except (aiohttp.ClientError, OSError) as error:
             raise ApiUnavailable(0, "", f"the log of {self._pod} broke off: {described(error)}") from error
         finally:
             response.close()
 
-    async def _ended(self, patience: Patience) -> bool:
-        """Whether the container can write nothing more."""
+    async def _look(self) -> None:
+        """Whether the container can write nothing more; if it can, waits before the next connection."""
         try:
             pod = await self._api.get_pod(self._namespace, self._pod)
         except ApiNotFound:
-            return True
+            self.over = True
+            return
         except ApiUnavailable as error:
-            await patience.failed(error)
-            return False
+            await self._patience.failed(error)
+            return
         status = pod.get("status", {})
         states = [*status.get("containerStatuses", ()), *status.get("initContainerStatuses", ())]
-        ended = any(one["name"] == self._container and "terminated" in one.get("state", {}) for one in states)
-        return ended or status.get("phase") in {"Succeeded", "Failed"}
-
-
-class _Quiet(Exception):
-    """A connection on which nothing came for long."""
+        self.over = status.get("phase") in {"Succeeded", "Failed"} or any(
+            one["name"] == self._container and "terminated" in one.get("state", {}) for one in states
+        )
+        if not self.over:
+            await asyncio.sleep(_AGAIN)
 
 
 async def stream(  # noqa: PLR0913  what `kubectl logs` has

@@ -18,15 +18,21 @@ Objects = dict[str, "Body"]
 
 
 async def keep_current(
-    api: Api, path: str, selector: Mapping[str, str], changed: Callable[[Objects], None]
+    api: Api,
+    path: str,
+    selector: Mapping[str, str],
+    changed: Callable[[Objects], None],
+    trouble: Callable[[str], None] = lambda _text: None,
 ) -> NoReturn:
     """Calls `changed` with all objects of a kind (path) and selector, at first and after each change, for ever.
+
+    `trouble` hears of connections that could not be made for 2 s.
 
     Raises:
         ApiUnavailable: the API server was gone for five minutes.
         ApiError: it refuses.
     """
-    patience = Patience()
+    patience = Patience(trouble=trouble)
     while True:
         try:
             items, version = await api.list_all(path, selector)
