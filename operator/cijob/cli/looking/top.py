@@ -16,7 +16,7 @@ from cijob import names
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.looking.usage import Use, cpu_text, memory_text, of_metrics, of_summary, pod_uses
 from cijob.cli.printing import Table
-from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
+from cijob.errors import ApiError, ApiNotFound
 from cijob.transport import CORE, path_of
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from cijob.transport import Body
 
 _METRICS: Final = "/apis/metrics.k8s.io/v1beta1"
-_FORBIDDEN: Final = 403
-_NO_METRICS: Final = "this cluster measures nothing: it serves no metrics.k8s.io"
-_INSTALL: Final = (
-    "Ask who runs it to install metrics-server; who may read nodes/proxy gets the kubelets' own numbers without it."
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+_ASK: Final = (
+    "Ask who runs it for metrics-server, and for the role view, which may read its numbers; "
+    "who may read nodes/proxy gets the kubelets' own without it."
 )
 #: The columns by what they are sorted by.
 SORTS: Final = ("cpu", "memory", "name")
@@ -69,16 +69,20 @@ async def top(api: Api, namespace: str | None, *, containers: bool, sort: str, s
 async def _measured(api: Api, namespace: str | None, pods: Sequence[Body]) -> dict[Key, dict[str, Use]]:
     try:
         return of_metrics(await _metrics(api, namespace))
-    except (ApiNotFound, ApiUnavailable) as error:
-        if isinstance(error, ApiUnavailable) and error.status == 0:
+    except ApiNotFound:
+        message = "this cluster serves no metrics.k8s.io"
+    except ApiError as error:
+        if error.status in {0, _UNAUTHORIZED}:
             raise
+        message = "the metrics API (metrics.k8s.io) does not answer"
+        if error.status == _FORBIDDEN:
+            message = "you may not read the metrics of Pods (get and list on pods of metrics.k8s.io)"
     nodes = sorted({pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")})
     try:
         summaries = await asyncio.gather(*(_summary(api, node) for node in nodes))
     except ApiError as error:
-        if error.status == _FORBIDDEN:
-            raise CliError(_NO_METRICS, _INSTALL) from error
-        raise
+        why = "" if error.status == _FORBIDDEN else f", nor do the kubelets tell: {error.message}"
+        raise CliError(message + why, _ASK) from error
     return {key: uses for summary in summaries for key, uses in of_summary(summary).items()}
 
 

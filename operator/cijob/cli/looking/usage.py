@@ -103,30 +103,26 @@ def pod_uses(pods: Iterable[Body], measured: Mapping[Key, Mapping[str, Use]]) ->
 
 def cpu_text(used: Use, limit: Use | None = None) -> str:
     """`250m`, or `250m/2` with a limit; empty where it is not known."""
-    return _beside(_cores(used.cpu), _cores(limit.cpu if limit else None))
+    if used.cpu is None:
+        return ""
+    return f"{round(used.cpu * 1000)}m" + _beside(_cores(limit.cpu) if limit and limit.cpu is not None else "")
 
 
 def memory_text(used: Use, limit: Use | None = None) -> str:
     """`812Mi`, or `812Mi/2Gi` with a limit; empty where it is not known."""
-    return _beside(_bytes(used.memory, least=_MIB), _bytes(limit.memory if limit else None))
-
-
-def _beside(used: str, limit: str) -> str:
-    return f"{used}/{limit}" if used and limit else used
-
-
-def _cores(cpu: Fraction | None) -> str:
-    if cpu is None:
+    if used.memory is None:
         return ""
+    most = format_bytes(int(limit.memory)) if limit and limit.memory is not None else ""
+    return f"{int(used.memory) // _MIB}Mi" + _beside(most)
+
+
+def _beside(limit: str) -> str:
+    return f"/{limit}" if limit else ""
+
+
+def _cores(cpu: Fraction) -> str:
     milli = round(cpu * 1000)
     return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
-
-
-def _bytes(memory: Fraction | None, *, least: int = 1) -> str:
-    """In the unit that fits; what is used in whole mebibytes at least, as kubectl top has it."""
-    if memory is None:
-        return ""
-    return format_bytes(int(memory)) if memory >= least else "0Mi"
 
 
 def _use(amounts: Mapping[str, Any]) -> Use:
