@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 
 from cijob import __version__, names
-from cijob.cli.errors import CliError
 from cijob.cli.explain import explained
+from cijob.cli.kubeconfig import place_of
 from cijob.errors import ApiError, ApiUnavailable
 from cijob.transport import CIJOBS, CORE, MERGE_PATCH, Body, Transport, described, path_of
 
@@ -150,34 +150,14 @@ async def connected(target: Target) -> AsyncIterator[Api]:
     Raises:
         CliError: there is no cluster to talk to; the message says what to do.
     """
-    configuration = client.Configuration()
-    namespace, context = "", target.context or ""
-    try:
-        namespace, context = _kubeconfig(target)
-        await config.load_kube_config(  # type: ignore[no-untyped-call]  # no types there
-            config_file=target.kubeconfig, context=target.context, client_configuration=configuration
-        )
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise CliError(
-            f"no cluster to talk to: {reason}",
-            "Set KUBECONFIG or --kubeconfig to a kubeconfig file; `kubectl config get-contexts` lists its contexts.",
-        ) from error
-    client_ = client.ApiClient(configuration)
+    place = await place_of(target)
+    client_ = client.ApiClient(place.configuration)
     client_.user_agent = f"cijob/{__version__}"
-    api = Api(client_, target.namespace or namespace or "default", context=context)
+    api = Api(client_, place.namespace, context=place.context)
     try:
         yield api
     finally:
         await api.aclose()
-
-
-def _kubeconfig(target: Target) -> tuple[str, str]:
-    """Namespace and name of the context that is meant."""
-    contexts, active = config.list_kube_config_contexts(config_file=target.kubeconfig)  # type: ignore[no-untyped-call]  # no types there
-    wanted = target.context or active["name"]
-    found: dict[str, Any] = next((one for one in contexts if one["name"] == wanted), {})
-    return str(found.get("context", {}).get("namespace", "")), str(wanted)
 
 
 def with_api(target: Target, command: Callable[[Api], Awaitable[T]]) -> T:

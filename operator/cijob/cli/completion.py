@@ -77,14 +77,12 @@ def namespaces(context: click.Context, _: click.Parameter, incomplete: str) -> l
 def contexts(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
     """Contexts of the kubeconfig."""
     try:
-        from kubernetes.aio import config
+        from cijob.cli.kubeconfig import contexts_of, merged, paths_of
 
-        found, _ = config.list_kube_config_contexts(  # type: ignore[no-untyped-call]  # no types there
-            config_file=context.params.get("kubeconfig")
-        )
+        found = contexts_of(merged(paths_of(context.params.get("kubeconfig"))))
     except Exception:  # noqa: BLE001  whatever it is, a shell's line is no place for it
         return []
-    return _beginning([CompletionItem(one["name"]) for one in found], incomplete)
+    return _beginning([CompletionItem(name) for name in found], incomplete)
 
 
 NAMES: Final = {"jobs": jobs, "pools": pools, "namespaces": namespaces, "contexts": contexts}
