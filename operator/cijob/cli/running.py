@@ -91,6 +91,8 @@ async def _run_job(api: Api, job: Body, options: RunOptions, path: str) -> int:
             "a job that is given files cannot be left: they are brought in when it starts",
             "Leave out --detach or --workspace, or have the job fetch a repository with --git-url.",
         )
+    if transfer is not None:
+        await transfer.check(api, _namespace(api, job, options))
     created = await _created(api, job, options)
     if options.detach:
         return _print([created], options)

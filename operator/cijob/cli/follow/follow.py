@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from cijob import names
 from cijob.cli import creation
@@ -67,7 +67,7 @@ class Outcome:
         return self.exit_code or Exit.FAILED
 
 
-async def follow(
+async def follow(  # noqa: PLR0913  three of them say which job
     api: Api,
     namespace: str,
     name: str,
@@ -87,7 +87,7 @@ async def follow(
             could not be brought into the job, which was cancelled then.
         ApiError: the API server refuses.
     """
-    follower = _Follower(api, namespace, name, uid, view, transfer, log)
+    follower = _Follower(api, _Which(namespace, name, uid), view, transfer, log)
     selector = {"fieldSelector": f"metadata.name={name}"}
     pods = {"labelSelector": f"{names.LABEL_JOB}={name}"}
     path = path_of(CORE, namespace, "pods")
@@ -104,19 +104,24 @@ async def follow(
         ) from error
 
 
+class _Which(NamedTuple):
+    """The CiJob of a name that has this UID."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
 class _Follower:
     """A CiJob and its Pods as they were seen last, and what was shown of them."""
 
-    def __init__(
-        self, api: Api, namespace: str, name: str, uid: str, view: View, transfer: Transfer | None, options: LogOptions
-    ) -> None:
-        self._api, self._namespace, self._name, self._uid = api, namespace, name, uid
-        self._view, self._transfer = view, transfer
+    def __init__(self, api: Api, which: _Which, view: View, transfer: Transfer | None, options: LogOptions) -> None:
+        self._api, self._view, self._transfer, self._options = api, view, transfer, options
+        self._namespace, self._name, self._uid = which
         self._job: Body | None = None
         self._pods: dict[str, Body] = {}
         self._changed = asyncio.Event()
         self._deleted = False
-        self._options = options
         self._log: AttemptLog | None = None
 
     # --- what is seen ---------------------------------------------------------------------------------------------------
