@@ -47,7 +47,6 @@ async def place_of(target: Target) -> Place:
             "They are of lower case letters, digits and dashes.",
             Exit.USAGE,
         )
-    logging.getLogger("kubernetes").setLevel(logging.CRITICAL)  # what it would warn of is an error of ours
     paths = paths_of(target.kubeconfig)
     if not _exist(paths):
         return _in_cluster(target, paths)
@@ -74,6 +73,7 @@ def contexts_of(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 def merged(paths: str) -> Mapping[str, Any]:
     """What the files say together."""
+    logging.getLogger("kubernetes").setLevel(logging.CRITICAL)  # what it would warn of is an error of ours
     content: Mapping[str, Any] = KubeConfigMerger(paths).config.value  # type: ignore[no-untyped-call]  # no types there
     return content
 

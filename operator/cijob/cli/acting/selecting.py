@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
 from cijob.cli.lookup import bare, find_job
@@ -88,6 +89,11 @@ def nobody(api: Api, selector: str | None) -> str:
     """A sentence for a selector that chooses nothing."""
     labels = f" with the labels {selector}" if selector else ""
     return f"there are no CiJobs{labels} in the namespace {api.namespace}"
+
+
+def note(text: str) -> None:
+    """Something to know, to the standard error."""
+    click.echo(f"cijob: {' '.join(plain(text).split())}", err=True)
 
 
 def tell(error: CliError) -> None:

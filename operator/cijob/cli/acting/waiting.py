@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cijob.cli.acting.selecting import chosen, nobody, wanted
+from cijob.cli.acting.selecting import chosen, nobody, note, wanted
 from cijob.cli.acting.states import Goal, State, over, overall, settled, state_of
-from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.watching import observed
 from cijob.quantities import format_duration
@@ -77,16 +76,14 @@ class Report:
         return [state for state in self._told.values() if not settled(state, self._goal)]
 
 
-def _trouble(message: str) -> None:
-    click.echo(f"cijob: {' '.join(plain(message).split())}; trying again", err=True)
-
-
 async def _states(api: Api, jobs: Sequence[Body]) -> AsyncGenerator[list[State]]:
     """The states of these very CiJobs, in their order, again after each change."""
     uids = [job["metadata"]["uid"] for job in jobs]
     names = {job["metadata"]["uid"]: job["metadata"]["name"] for job in jobs}
     one = {"fieldSelector": f"metadata.name={names[uids[0]]}"} if len(uids) == 1 else {}
-    async with aclosing(observed(api, api.namespace, one, trouble=_trouble)) as observations:
+    async with aclosing(
+        observed(api, api.namespace, one, trouble=lambda message: note(f"{message}; trying again"))
+    ) as observations:
         async for bodies in observations:
             found = {body["metadata"]["uid"]: body for body in bodies}
             gone = [names[uid] for uid in uids if uid not in found]
