@@ -97,6 +97,7 @@ class Single:
 
     def event(self, text: str) -> None:
         """See Board."""
+        self._screen.note(text)
 
     def note(self, text: str) -> None:
         """See Board."""
@@ -137,8 +138,8 @@ class Lines:
 
     def attempt(self, job: str, number: int) -> None:
         """See Board."""
-        self._said = {said for said in self._said if said[0] != job}
         if number > 1:
+            self._said = {said for said in self._said if said[0] != job}
             self.note(f"{job}: attempt {number}")
 
     def event(self, text: str) -> None:

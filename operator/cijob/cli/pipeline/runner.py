@@ -24,7 +24,7 @@ from cijob.cli.pipeline.boards import board_for
 from cijob.cli.pipeline.jobs import LABEL_PIPELINE, manifest, with_timeout
 from cijob.cli.pipeline.plan import Plan, plan
 from cijob.cli.pipeline.schedule import Result, State, begin
-from cijob.cli.pipeline.tree import NOTHING, outcome, summary
+from cijob.cli.pipeline.tree import MARKS, NOTHING, outcome, summary
 from cijob.cli.pipeline.variables import with_dotenv
 from cijob.cli.printing import Table, duration
 from cijob.errors import ApiError, ApiNotFound
@@ -139,15 +139,17 @@ class Run:
         await asyncio.gather(*(creation.cancel(self._api, self._api.namespace, name, mode) for name in names if name))
 
     def report(self) -> None:
-        """The summary, on stderr."""
+        """The summary, on stderr. The only job of a pipeline has said all that there is to say."""
         good = self._schedule.result() is Result.SUCCEEDED
-        _say(outcome(self._schedule, time.monotonic() - self._began), "quiet" if good else "bad")
         rows = summary(self._schedule, self._sights)
-        if len(rows) == 1 and good:
+        if len(rows) == 1 and rows[0][0] is not State.BLOCKING:
+            if cijob := "" if good else next(iter(self._sights.values()), NOTHING).cijob:
+                _say(f"`cijob describe {cijob} -n {self._api.namespace}` tells more.")
             return
-        table = Table("JOB", "RESULT", "TIME", "")
+        _say(outcome(self._schedule, time.monotonic() - self._began), "quiet" if good else "bad")
+        table = Table("JOB", "RESULT", "TIME", "NOTE")
         for state, name, took, why in rows:
-            table.add(name, state.value, took, why)
+            table.add(name, (state.value, MARKS[state][2]), took, why)
         for line in table.lines():
             console.err().print(line, soft_wrap=True)
         if not good:
@@ -302,8 +304,8 @@ class _View:
 
 
 def _why(ended: Outcome) -> str:
-    code = f"exit code {ended.exit_code}" if ended.exit_code else ""
-    return ": ".join(part for part in (code, ended.message or ended.reason) if part)
+    """What went wrong: the status's sentence, which has the exit code where that says something."""
+    return ended.message or ended.reason or f"exit code {ended.exit_code}"
 
 
 def _say(text: str, style: str = "quiet") -> None:

@@ -34,13 +34,13 @@ class State(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     #: Failed or cancelled, and the pipeline goes on as if it had succeeded.
-    FORGIVEN = "failed, allowed to"
+    FORGIVEN = "failed (allowed)"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
     #: Waits for a person, and nothing waits for it.
     MANUAL = "manual"
     #: Waits for a person, and later stages with it.
-    BLOCKING = "manual, blocks"
+    BLOCKING = "manual (blocks)"
 
 
 class Result(StrEnum):

@@ -95,7 +95,8 @@ def summary(schedule: Schedule, sights: Mapping[str, Sight]) -> list[tuple[State
         for job in _of_stage(schedule, stage):
             sight, state = sights.get(job.name, NOTHING), schedule.states[job.name]
             took = duration(sight.ended - sight.began) if sight.began is not None and sight.ended is not None else ""
-            found.append((state, job.name, took, _end(state, job, sight)))
+            ended = state in {State.FORGIVEN, State.CANCELLED, State.SKIPPED}
+            found.append((state, job.name, took, sight.why if ended else _end(state, job, sight)))
     return found
 
 
