@@ -48,7 +48,8 @@ class ImportFailed(Exception):
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         self.findings = findings
-        super().__init__("; ".join(f"{one.place}: {one.message}" for one in findings))
+        errors = (one for one in findings if one.severity is Severity.ERROR)
+        super().__init__("; ".join(f"{one.place}: {one.message}" for one in errors))
 
 
 class When(StrEnum):

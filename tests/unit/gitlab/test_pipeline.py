@@ -1,0 +1,360 @@
+"""A whole file: stages, needs, artifacts, parallel jobs, and when there is no pipeline at all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cijob.importers.gitlab.findings import incomplete, told
+from cijob.importers.gitlab.matrix import combinations
+from cijob.importers.gitlab.model import (
+    Artifacts,
+    Finding,
+    ImportFailed,
+    Need,
+    Pipeline,
+    Place,
+    Ref,
+    Severity,
+    When,
+)
+from cijob.importers.gitlab.nodes import Mapping, Sequence_
+from tests.unit.gitlab.loading import errors, findings, job, loaded, notes, warnings
+
+HERE = Place("f", 1)
+
+
+def pipeline(text: str, **changes: object) -> Pipeline:
+    """A file in which each job has the image and the script that it lacks."""
+    return loaded(f"default: {{image: alpine:3, before_script: [b]}}\n{text}", **changes)
+
+
+def refused(text: str, **changes: object) -> list[str]:
+    return errors(f"#file\ndefault: {{image: alpine:3}}\n{text}", **changes)
+
+
+def test_the_job_that_everybody_knows() -> None:
+    found = loaded("""
+        image: ubuntu:25.10
+        services: [docker:dind]
+        variables: {DOCKER_HOST: "tcp://docker:2375/", DOCKER_TLS_CERTDIR: ""}
+        stages: [test123]
+        run-tests123:
+          stage: test123
+          before_script: [apt-get update && apt-get install -y docker.io]
+          script:
+            - docker pull ailhan/web-debug:latest
+            - docker run ailhan/web-debug:latest ./runtests.sh
+        """)
+    assert found.stages == ("test123",)
+    (one,) = found.jobs
+    assert (one.name, one.stage, one.when, one.needs) == ("run-tests123", "test123", When.ON_SUCCESS, None)
+    assert one.spec["beforeScript"] == ["apt-get update && apt-get install -y docker.io"]
+    assert one.spec["variables"]["DOCKER_HOST"] == "tcp://docker:2375/"
+    assert "docker" not in one.spec
+    assert incomplete(found.findings) == set()
+
+
+class TestStages:
+    def test_are_in_order_and_so_are_their_jobs(self) -> None:
+        found = pipeline("stages: [b, a]\nx: {stage: a, script: [x]}\ny: {stage: b, script: [x]}")
+        assert found.stages == ("b", "a")
+        assert [one.name for one in found.jobs] == ["y", "x"]
+
+    def test_at_the_edges_are_there_with_their_jobs(self) -> None:
+        found = pipeline("stages: [a]\nx: {stage: a, script: [x]}\ny: {stage: .pre, script: [x]}")
+        assert found.stages == (".pre", "a")
+        assert [one.name for one in found.jobs] == ["y", "x"]
+
+    def test_at_the_edges_make_no_pipeline_by_themselves(self) -> None:
+        assert refused("x: {stage: .pre, script: [x]}")[0].startswith(": only jobs of .pre and .post run")
+
+
+class TestNeeds:
+    def test_are_jobs_by_name(self) -> None:
+        found = pipeline("a: {script: [x]}\nb: {script: [x], needs: [a]}\nc: {script: [x], needs: []}")
+        assert [one.needs for one in found.jobs] == [None, (Need("a"),), ()]
+
+    def test_say_whether_they_bring_artifacts_and_may_be_missing(self) -> None:
+        found = pipeline("a: {script: [x]}\nb: {script: [x], needs: [{job: a, artifacts: false, optional: true}]}")
+        assert found.jobs[1].needs == (Need("a", artifacts=False, optional=True),)
+
+    def test_of_a_parallel_job_are_all_of_it(self) -> None:
+        found = pipeline(
+            "a: {script: [x], parallel: 2}\nb: {script: [x], needs: [a]}\nc: {script: [x], needs: [a 2/2]}"
+        )
+        assert found.jobs[2].needs == (Need("a 1/2"), Need("a 2/2"))
+        assert found.jobs[3].needs == (Need("a 2/2"),)
+
+    def test_of_a_matrix_may_be_some_of_it(self) -> None:
+        found = pipeline("""
+a: {script: [x], parallel: {matrix: [{OS: [linux, mac], V: ["1", "2"]}]}}
+b: {script: [x], needs: [{job: a, parallel: {matrix: [{OS: linux, V: ["1", "2"]}]}}]}
+""")
+        assert found.jobs[-1].needs == (Need("a: [linux, 1]"), Need("a: [linux, 2]"))
+
+    @pytest.mark.parametrize(
+        ("needs", "sentence"),
+        [
+            ("[bild]", "there is no job bild; did you mean build?"),
+            ("[idle]", "idle does not run in this pipeline: write `optional: true` where that may be"),
+            ("[later]", "later is of a later stage"),
+            ("[{artifacts: true}]", "a need is the name of a job, or a mapping with `job`"),
+            ("[{job: build, parallel: {matrix: [{A: b}]}}]", "build has no job with these variables in its matrix"),
+        ],
+    )
+    def test_that_cannot_be_met_are_refused(self, needs: str, sentence: str) -> None:
+        text = f"""stages: [a, b]
+build: {{stage: a, script: [x]}}
+idle: {{stage: a, script: [x], rules: [{{if: $NO}}]}}
+later: {{stage: b, script: [x]}}
+job: {{stage: a, script: [x], needs: {needs}}}
+"""
+        assert refused(text) == [f"needs: {sentence}"]
+
+    @pytest.mark.parametrize("name", ["idle", "nowhere"])
+    def test_that_are_optional_are_dropped_where_they_cannot_be_met(self, name: str) -> None:
+        found = pipeline(f"""
+idle: {{script: [x], rules: [{{if: $NO}}]}}
+job: {{script: [x], needs: [{{job: {name}, optional: true}}]}}
+""")
+        assert found.jobs[0].needs == ()
+
+    def test_in_a_circle_are_refused(self) -> None:
+        text = "a: {script: [x], needs: [b]}\nb: {script: [x], needs: [a]}"
+        assert "circle" in refused(text)[0]
+
+    def test_of_other_projects_leave_the_stage_to_decide(self) -> None:
+        text = "job: {image: a, script: [x], needs: [{project: a/b, job: c, ref: m, artifacts: true}]}"
+        assert loaded(text).jobs[0].needs is None
+
+    def test_of_a_rule_go_above_the_jobs(self) -> None:
+        found = pipeline("""
+a: {script: [x]}
+b: {script: [x], needs: [a], rules: [{if: $CI, needs: []}]}
+""")
+        assert found.jobs[1].needs == ()
+
+    def test_of_a_job_that_is_left_out_are_left_out(self) -> None:
+        text = "#file\na: {trigger: x/y}\nb: {image: i, script: [x], needs: [a]}\n"
+        assert loaded(text).jobs[0].needs == ()
+        assert [one.partition(": ")[0] for one in warnings(text)] == ["trigger", "needs"]
+
+
+ARTIFACTS = """
+stages: [one, two, three]
+a: {stage: one, script: [x], artifacts: {paths: [a]}}
+b: {stage: one, script: [x], artifacts: {paths: [b]}}
+none: {stage: one, script: [x]}
+c: {stage: two, script: [x], artifacts: {paths: [c]}}
+job: {stage: three, script: [x], %s}
+"""
+
+
+class TestArtifacts:
+    @pytest.mark.parametrize(
+        ("keys", "takes"),
+        [
+            ("", ("a", "b", "c")),
+            ("dependencies: []", ()),
+            ("dependencies: [b, none]", ("b",)),
+            ("needs: [c, none]", ("c",)),
+            ("needs: [a, {job: b, artifacts: false}]", ("a",)),
+            ("needs: [a, b], dependencies: [b]", ("b",)),
+            ("needs: []", ()),
+        ],
+    )
+    def test_are_taken_from(self, keys: str, takes: tuple[str, ...]) -> None:
+        assert pipeline(ARTIFACTS % keys).jobs[-1].takes == takes
+
+    def test_are_not_taken_within_a_stage(self) -> None:
+        assert pipeline(ARTIFACTS % "").jobs[0].takes == ()
+
+    def test_of_a_job_that_is_not_there_are_refused(self) -> None:
+        assert refused(ARTIFACTS % "dependencies: [nope]") == ["dependencies: there is no job nope; did you mean none?"]
+
+    def test_are_globs_in_the_working_directory(self) -> None:
+        text = """
+            variables: {OUT: dist}
+            artifacts:
+              paths: [$OUT/, ./a, "$CI_PROJECT_DIR/b/**/*.o", /etc/passwd, ../up, a/../../b]
+              exclude: [dist/tmp]
+              when: always
+              untracked: true
+              reports: {dotenv: build.env}
+            """
+        assert job(text).artifacts == Artifacts(
+            paths=("dist/", "a", "b/**/*.o"),
+            exclude=("dist/tmp",),
+            when=When.ALWAYS,
+            untracked=True,
+            dotenv=("build.env",),
+        )
+        assert len(warnings(text)) == 3
+
+    @pytest.mark.parametrize(
+        "text", ["artifacts: {reports: {junit: x.xml}}", "artifacts: {expire_in: 1 day}", "script: [x]"]
+    )
+    def test_are_none_where_no_later_job_gets_any(self, text: str) -> None:
+        assert job(text).artifacts is None
+
+    def test_at_a_made_up_time_are_refused(self) -> None:
+        assert errors("artifacts: {paths: [a], when: soon}")[0].startswith("artifacts:when: 'soon'")
+
+
+class TestParallel:
+    def test_jobs_are_numbered(self) -> None:
+        found = loaded("job: {image: a, script: [x], parallel: 3}")
+        assert [one.name for one in found.jobs] == ["job 1/3", "job 2/3", "job 3/3"]
+        seen = [(v["CI_NODE_INDEX"], v["CI_NODE_TOTAL"]) for v in (one.spec["variables"] for one in found.jobs)]
+        assert seen == [("1", "3"), ("2", "3"), ("3", "3")]
+
+    def test_jobs_of_a_matrix_are_named_by_their_values(self) -> None:
+        found = loaded("""
+            job:
+              image: "python:$V"
+              script: [x]
+              variables: {V: "0"}
+              parallel: {matrix: [{V: ["3.11", "3.12"], DB: [pg]}, {V: "3.13", DB: [pg, my]}]}
+            """)
+        assert [(one.name, one.spec["image"]) for one in found.jobs] == [
+            ("job: [3.11, pg]", "python:3.11"),
+            ("job: [3.12, pg]", "python:3.12"),
+            ("job: [3.13, pg]", "python:3.13"),
+            ("job: [3.13, my]", "python:3.13"),
+        ]
+
+    def test_jobs_are_decided_one_by_one(self) -> None:
+        found = loaded("""
+            job:
+              image: a
+              script: [x]
+              parallel: {matrix: [{V: [a, b]}]}
+              rules: [{if: '$V == "b"'}]
+            """)
+        assert [one.name for one in found.jobs] == ["job: [b]"]
+
+    @pytest.mark.parametrize("value", ["0", "201", "many", "{matrix: []}", "{matrix: [{A: []}]}", "{matrix: {A: b}}"])
+    def test_that_is_neither_a_number_nor_a_matrix_is_refused(self, value: str) -> None:
+        assert errors(f"parallel: {value}")[0].startswith("parallel")
+
+    @given(
+        st.lists(
+            st.dictionaries(
+                st.text("AB", min_size=1, max_size=2),
+                st.lists(st.text("xy", min_size=1), min_size=1, max_size=3),
+                min_size=1,
+                max_size=2,
+            ),
+            max_size=3,
+        )
+    )
+    def test_combinations_are_those_of_each_row(self, rows: list[dict[str, list[str]]]) -> None:
+        matrix = Sequence_(HERE, [Mapping(HERE, {key: list(values) for key, values in row.items()}) for row in rows])
+        found = combinations(matrix) or []
+        sizes = []
+        for row in rows:
+            size = 1
+            for values in row.values():
+                size *= len(values)
+            sizes.append(size)
+        assert len(found) == sum(sizes)
+        for row in rows:
+            assert {key: values[0] for key, values in row.items()} in found
+            assert {key: values[-1] for key, values in row.items()} in found
+
+
+class TestFailure:
+    @pytest.mark.parametrize(
+        ("keys", "allowed", "codes"),
+        [
+            ("", False, set()),
+            ("allow_failure: true", True, set()),
+            ("allow_failure: {exit_codes: 3}", True, {3}),
+            ("allow_failure: {exit_codes: [3, 4]}", True, {3, 4}),
+            ("when: manual", True, set()),
+            ("when: manual\nallow_failure: false", False, set()),
+            ("allow_failure: true\nrules: [{if: $CI, allow_failure: false}]", False, set()),
+        ],
+    )
+    def test_may_be_allowed(self, keys: str, allowed: bool, codes: set[int]) -> None:
+        found = job(f"script: [x]\n{keys}")
+        assert (found.allow_failure, found.allowed_exit_codes) == (allowed, codes)
+
+    def test_with_a_made_up_exit_code_is_refused(self) -> None:
+        assert errors("allow_failure: {exit_codes: x}")[0].startswith("allow_failure:exit_codes")
+
+
+def test_a_delayed_job_has_its_delay() -> None:
+    found = job("when: delayed\nstart_in: 90 seconds")
+    assert (found.when, found.start_in) == (When.DELAYED, 90)
+
+
+def test_a_job_has_its_resource_group_expanded() -> None:
+    assert job("resource_group: deploy-$CI_COMMIT_REF_NAME").resource_group == "deploy-main"
+
+
+def test_a_job_is_interruptible_if_it_says_so() -> None:
+    assert job("interruptible: true").interruptible
+    assert not job("script: [x]").interruptible
+
+
+class TestWorkflow:
+    RULES = "#file\nworkflow: {rules: [{if: $CI_COMMIT_TAG, variables: {A: w, B: w}}]}\njob: {image: a, script: [x], variables: {B: j}}\n"
+
+    def test_may_make_no_pipeline(self) -> None:
+        assert errors(self.RULES) == [
+            "workflow:rules: workflow:rules make no pipeline for the branch main (push): choose another with --branch, --tag or --var"
+        ]
+
+    def test_has_variables_for_all_jobs_below_the_jobs_own(self) -> None:
+        found = loaded(self.RULES, ref=Ref(tag="v1")).jobs[0].spec["variables"]
+        assert (found["A"], found["B"]) == ("w", "j")
+
+    def test_names_the_pipeline(self) -> None:
+        assert loaded("workflow: {name: for $CI_COMMIT_REF_NAME}\njob: {image: a, script: [x]}").name == "for main"
+
+
+def test_no_job_makes_no_pipeline() -> None:
+    assert errors("rules: [{if: $NO}]")[0].startswith(": no job runs for the branch main (push)")
+
+
+def test_variables_in_a_circle_are_refused() -> None:
+    assert "circle" in errors('variables: {A: "$B", B: "$A"}')[0]
+    assert "circle" in errors('#file\nvariables: {A: "$B", B: "$A"}\njob: {image: a, script: [x]}\n')[0]
+
+
+def test_all_errors_are_found_at_once() -> None:
+    text = "#file\na: {image: i, script: [x], timeout: soon}\nb: {image: i, script: [x], retry: 9}\n"
+    assert [one.job for one in findings(text, Severity.ERROR)] == ["a", "b"]
+
+
+def test_jobs_without_a_daemon_are_said() -> None:
+    assert [
+        one.job
+        for one in findings("#file\na: {image: i, script: [x]}\nb: {image: i, script: [x], services: [docker:dind]}\n")
+        if "no Docker daemon" in one.message
+    ] == ["a"]
+
+
+def test_a_job_of_steps_is_left_out() -> None:
+    text = "#file\na: {run: [{name: x, script: y}]}\nb: {image: i, script: [x]}\n"
+    assert [one.name for one in loaded(text).jobs] == ["b"]
+    assert incomplete(loaded(text).findings) == {"a"}
+    assert notes(text) == []
+
+
+def test_findings_of_several_jobs_are_told_once() -> None:
+    def finding(line: int, name: str) -> Finding:
+        return Finding(Severity.WARNING, Place("f.yml", line), "cache", "is lost", name)
+
+    assert told([finding(9, "z"), *(finding(2, name) for name in "abcdea")]) == [
+        "f.yml:2: not converted: cache: is lost (a, b, c and 2 more)",
+        "f.yml:9: not converted: cache: is lost (z)",
+    ]
+
+
+def test_a_failed_import_says_where() -> None:
+    with pytest.raises(ImportFailed, match=r"\.gitlab-ci\.yml:2: .*soon"):
+        loaded("job: {image: i, script: [x],\n  timeout: soon}")
