@@ -27,6 +27,8 @@ NOTHING: Final = "-"
 _GAP: Final = 3
 #: What json.dumps leaves as it is although terminals obey it.
 _CONTROL: Final = re.compile(r"[\x7f-\x9f]")
+#: What YAML takes for the end of a line beside a newline: only in double quotes it stays what it is.
+_BREAKS: Final = re.compile(r"[\x85\u2028\u2029]")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _YEAR: Final = 365 * _DAY
 
@@ -191,7 +193,7 @@ def _yaml(whole: object) -> str:
         """Texts of many lines as blocks."""
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in value else None
+        style = '"' if _BREAKS.search(value) else "|" if "\n" in value else None
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Dumper.add_representer(str, text)
