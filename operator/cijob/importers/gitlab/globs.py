@@ -8,7 +8,7 @@ from itertools import pairwise, takewhile
 
 _SPECIAL = frozenset("*?[]{}\\")
 _MAX_ALTERNATIVES = 1024
-_FOLDERS = re.compile(r"(?:\*\*/+)+")
+_FOLDERS = re.compile(r"(?:\*\*/)+")
 _STARS = re.compile(r"\*+")
 _BRACKET = re.compile(r"\[([!^]?)([^\]]+)\]")
 

@@ -29,6 +29,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML 
 
 _STANDARD_TAG = "tag:yaml.org,2002:"
 
+_REFERENCE = "!reference takes names in a list: !reference [job, script]"
+
 _HINTS = {
     "mapping values are not allowed": "a text that holds `: ` needs quotes",
     "cannot start any token": "a tab cannot indent, and a text that begins with one of @ ` % needs quotes",
@@ -137,7 +139,7 @@ class _Reader:
 
     def _reference(self, items: Sequence_) -> Reference:
         if not items or not all(isinstance(item, str) for item in items):
-            self._refuse(items.place, "!reference takes names in a list: !reference [job, script]")
+            self._refuse(items.place, _REFERENCE)
         return Reference(tuple(items), items.place)
 
     def _mapping(self, event: yaml.Event, depth: int) -> Mapping:
@@ -195,6 +197,8 @@ class _Reader:
 
     def _check_tag(self, event: yaml.Event) -> None:
         tag = getattr(event, "tag", None)
+        if tag == "!reference":
+            self._refuse(self._place(event), _REFERENCE)
         if tag and tag != "!" and not tag.startswith(_STANDARD_TAG):
             self._note(self._place(event), tag, f"the tag {tag} means nothing to GitLab")
 
