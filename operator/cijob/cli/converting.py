@@ -11,6 +11,7 @@ import click
 import yaml
 
 from cijob import names
+from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.importing import USUAL, import_pipeline, root_of, tell
 from cijob.cli.pipeline.jobs import ANNOTATION_JOB, ANNOTATION_STAGE, stem
@@ -140,7 +141,7 @@ _Dumper.add_representer(str, _text)
 
 def _yaml(job: PipelineJob) -> str:
     body = yaml.dump(_body(job), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
-    return f"# {' '.join(job.name.split())}, of the stage {' '.join(job.stage.split())}: {job.place}\n{body}"
+    return f"# {plain(' '.join(f'{job.name}, of the stage {job.stage}: {job.place}'.split()))}\n{body}"
 
 
 def _json(bodies: list[dict[str, Any]]) -> str:
