@@ -1,7 +1,7 @@
 """What becomes of each key of a `.gitlab-ci.yml`: looked up by the converter, and printed as a table for the docs.
 
-`python -m cijob.importers.gitlab.keys --write PAGE` renews the table in a page between its two markers, `--check PAGE`
-fails if it is stale, and without arguments the table is printed.
+`python -m cijob.importers.gitlab.keys --write` renews the table in docs/from-gitlab.md (or in another page) between its two
+markers, `--check` fails if it is stale, and without arguments the table is printed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from cijob.importers.gitlab.nodes import Mapping, Sequence_, place_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BEGIN: Final = "<!-- keys: begin. Made by `python -m cijob.importers.gitlab.keys --write docs/from-gitlab.md` -->"
+BEGIN: Final = "<!-- keys: begin. Made by `python -m cijob.importers.gitlab.keys --write` -->"
 END: Final = "<!-- keys: end -->"
+_PAGE: Final = Path("docs/from-gitlab.md")
 
 
 class Handling(StrEnum):
@@ -168,8 +169,12 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     action = parser.add_mutually_exclusive_group()
-    action.add_argument("--write", type=Path, metavar="PAGE", help="renew the table in this page")
-    action.add_argument("--check", type=Path, metavar="PAGE", help="fail if the table in this page is stale")
+    action.add_argument(
+        "--write", type=Path, nargs="?", const=_PAGE, metavar="PAGE", help="renew the table in this page"
+    )
+    action.add_argument(
+        "--check", type=Path, nargs="?", const=_PAGE, metavar="PAGE", help="fail if the table in this page is stale"
+    )
     asked = parser.parse_args()
     page: Path | None = asked.write or asked.check
     if page is None:
