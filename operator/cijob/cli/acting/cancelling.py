@@ -22,7 +22,7 @@ async def cancel(api: Api, names: Sequence[str], selector: str | None, *, now: b
     """Cancels CiJobs and says of each what becomes of it; gives the exit code."""
     jobs, missing = await chosen(api, wanted(names, selector), selector)
     if selector is not None and not jobs:
-        click.echo(nobody(api, selector), err=True)
+        click.echo(await nobody(api, selector), err=True)
         return Exit.OK
 
     async def act(job: Body) -> None:

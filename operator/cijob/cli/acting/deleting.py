@@ -46,7 +46,7 @@ async def delete(
     if finished:
         jobs = ended(jobs, datetime.now(UTC) - (older or timedelta()))
     if not names and not jobs:
-        click.echo(f"nothing to delete: {_none(api, selector, finished=finished, older=older)}", err=True)
+        click.echo(f"nothing to delete: {await _none(api, selector, finished=finished, older=older)}", err=True)
         return Exit.OK
     live = [job["metadata"]["name"] for job in jobs if not state_of(job).finished]
     if live and not yes:
@@ -75,10 +75,10 @@ def _end_of(job: Body) -> datetime:
     return end or datetime.min.replace(tzinfo=UTC)
 
 
-def _none(api: Api, selector: str | None, *, finished: bool, older: timedelta | None) -> str:
+async def _none(api: Api, selector: str | None, *, finished: bool, older: timedelta | None) -> str:
     if not finished:
-        return nobody(api, selector)
-    return "no CiJob that ended so long ago" if older is not None else f"{nobody(api, selector)} that have ended"
+        return await nobody(api, selector)
+    return "no CiJob has ended" + (" so long ago" if older is not None else "")
 
 
 def _ask(live: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import click
 from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
-from cijob.cli.lookup import bare, find_job
+from cijob.cli.lookup import bare, find_job, missing_namespace
 from cijob.errors import ApiError
 
 if TYPE_CHECKING:
@@ -85,10 +85,11 @@ async def each(api: Api, jobs: Sequence[Body], act: Callable[[Body], Awaitable[N
     return failures
 
 
-def nobody(api: Api, selector: str | None) -> str:
+async def nobody(api: Api, selector: str | None) -> str:
     """A sentence for a selector that chooses nothing."""
     labels = f" with the labels {selector}" if selector else ""
-    return f"there are no CiJobs{labels} in the namespace {api.namespace}"
+    missing = await missing_namespace(api, api.namespace)  # an empty list of a namespace that is not there is a typo
+    return f"there are no CiJobs{labels} in the namespace {api.namespace}" + (f": {missing}" if missing else "")
 
 
 def note(text: str) -> None:

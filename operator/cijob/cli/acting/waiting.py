@@ -39,7 +39,7 @@ async def wait(api: Api, names: Sequence[str], selector: str | None, *, goal: Go
     if missing:
         return Exit.FAILED
     if not jobs:
-        raise CliError(nobody(api, selector))
+        raise CliError(await nobody(api, selector))
     report = Report(goal)
     try:
         async with asyncio.timeout(seconds):
