@@ -129,7 +129,7 @@ async def _tail(api: Api, job: Body, pod: Body | None, unseen: list[str]) -> tup
     except ApiNotFound:  # Pod or container is gone by now
         return None, ""
     except ApiError as error:
-        unseen.append(f"the log: {_why(error)}")
+        unseen.append("the log: " + ("you may not read it" if error.status == _FORBIDDEN else error.message))
         return None, ""
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         unseen.append(f"the log: {described(error)}")
