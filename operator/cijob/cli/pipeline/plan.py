@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cijob.cli.errors import CliError, Exit
+from cijob.cli.errors import CliError
+from cijob.cli.importing import import_pipeline, root_of, tell
 from cijob.cli.pipeline.selection import named, select
 from cijob.cli.repository import ref_of
-from cijob.importers.gitlab.files import LocalFiles
-from cijob.importers.gitlab.findings import told
-from cijob.importers.gitlab.model import ImportFailed, Request, Severity
-from cijob.importers.gitlab.pipeline import load
+from cijob.importers.gitlab.model import Request, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from cijob.cli.runoptions import RunOptions
     from cijob.importers.gitlab.model import Pipeline
@@ -39,19 +36,19 @@ class Plan:
     play: frozenset[str]
 
 
-def plan(options: RunOptions, tell: Callable[[str], None]) -> Plan:
-    """Reads the pipeline; what was found on the way is told, a line each.
+def plan(options: RunOptions, file: Path) -> Plan:
+    """Reads a pipeline's file; what was found on the way is told on stderr.
 
     Raises:
         CliError: nothing can be made of the file; or, with --strict, something in it was not converted.
     """
-    file = Path(options.file or "")
-    folder = options.workspace or file.parent
-    # Includes are looked for in the workspace; a pipeline that lies elsewhere has its own.
-    root = folder if file.resolve().is_relative_to(folder.resolve()) else file.parent
+    root = root_of(file)
+    folder = options.workspace or root
+    if file.resolve().is_relative_to(folder.resolve()):
+        root = folder  # its includes are in the workspace, too
     number = _number()
     request = Request(
-        file=str(file.resolve().relative_to(root.resolve())),
+        file=file.resolve().relative_to(root.resolve()).as_posix(),
         ref=ref_of(folder, branch=options.branch, tag=options.tag),
         variables=options.variables,
         pools=options.pools,
@@ -60,35 +57,23 @@ def plan(options: RunOptions, tell: Callable[[str], None]) -> Plan:
         git_ref=options.git_ref or "",
         git_secret=options.git_secret or "",
     )
-    pipeline = _loaded(root, request, file, tell)
-    for line in told(pipeline.findings):
-        tell(line)
-    left_out = [one for one in pipeline.findings if one.severity is Severity.WARNING]
-    if options.strict and left_out:
-        raise CliError(
-            f"{file}: {len(left_out)} {'thing was' if len(left_out) == 1 else 'things were'} not converted, "
-            "and --strict wants all of it",
-            "Without --strict the rest runs.",
-        )
+    pipeline = import_pipeline(root, request)
     # Who names a manual job wants it to run.
     play = named(pipeline, [*options.manual, *options.jobs])
     if options.jobs:
         pipeline = select(pipeline, named(pipeline, options.jobs))
+    tell(pipeline.findings)
+    _check(pipeline, file, strict=options.strict)
     return Plan(pipeline, number, folder, play)
 
 
-def _loaded(root: Path, request: Request, file: Path, tell: Callable[[str], None]) -> Pipeline:
-    try:
-        return load(LocalFiles(root), request)
-    except ImportFailed as failed:
-        errors = [one for one in failed.findings if one.severity is Severity.ERROR]
-        for line in told(failed.findings):
-            tell(line)
+def _check(pipeline: Pipeline, file: Path, *, strict: bool) -> None:
+    lost = sum(one.severity is Severity.WARNING for one in pipeline.findings)
+    if strict and lost:
         raise CliError(
-            f"{file} makes no pipeline: {len(errors)} {'error' if len(errors) == 1 else 'errors'}",
-            "",
-            Exit.FAILED,
-        ) from failed
+            f"{file}: {'one thing is' if lost == 1 else f'{lost} things are'} not converted, and --strict wants all of it",
+            "What it is stands above. Without --strict the rest runs.",
+        )
 
 
 def _number() -> int:

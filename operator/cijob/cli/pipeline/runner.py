@@ -17,6 +17,7 @@ from cijob.cli.explain import explained
 from cijob.cli.files.bundle import Bundle, mib
 from cijob.cli.files.transfer import Limits, prepare
 from cijob.cli.follow.follow import Outcome, follow
+from cijob.cli.importing import USUAL
 from cijob.cli.interrupt import Mode, interruptible
 from cijob.cli.lookup import missing_namespace
 from cijob.cli.pipeline.artifacts import Store
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from cijob.cli.runoptions import RunOptions
     from cijob.importers.gitlab.model import PipelineJob, Spec
 
-#: Jobs that are followed at a time: each holds three connections to the API server.
-_AT_ONCE: Final = 30
+#: Jobs that are followed at a time: each holds three connections to the API server, and the client has 100.
+_AT_ONCE: Final = 25
 
 
 async def run_pipeline(api: Api, options: RunOptions) -> int:
@@ -59,7 +60,7 @@ async def run_pipeline(api: Api, options: RunOptions) -> int:
             "Leave out --detach, or let a CI server run the command.",
             Exit.USAGE,
         )
-    planned = await asyncio.to_thread(plan, options, _say)
+    planned = await asyncio.to_thread(plan, options, Path(options.file or USUAL))
     files = Bundle()
     if options.bring_files and not options.git_url and any(job.wants_files for job in planned.pipeline.jobs):
         files = await asyncio.to_thread(Bundle.of, planned.folder)
@@ -142,9 +143,10 @@ class Run:
         """The summary, on stderr. The only job of a pipeline has said all that there is to say."""
         good = self._schedule.result() is Result.SUCCEEDED
         rows = summary(self._schedule, self._sights)
-        if len(rows) == 1 and rows[0][0] is not State.BLOCKING:
-            if cijob := "" if good else next(iter(self._sights.values()), NOTHING).cijob:
-                _say(f"`cijob describe {cijob} -n {self._api.namespace}` tells more.")
+        created = [sight.cijob for sight in self._sights.values() if sight.cijob]
+        if len(rows) == len(created) == 1:
+            if not good:
+                _say(f"`cijob describe {created[0]} -n {self._api.namespace}` tells more.")
             return
         _say(outcome(self._schedule, time.monotonic() - self._began), "quiet" if good else "bad")
         table = Table("JOB", "RESULT", "TIME", "NOTE")
@@ -162,12 +164,10 @@ class Run:
         try:
             ended, taken = await self._followed(job)
         except (CliError, ApiError) as error:
-            if self._sights[job.name].cijob:
-                raise
-            # It was not created: this job fails, as in GitLab one that no runner can start.
+            # It was not created, or is out of sight: it fails, as in GitLab a job whose runner is lost, and not all of them.
             told = explained(error, self._api.server, self._api.namespace) if isinstance(error, ApiError) else error
-            message = " ".join(part for part in (told.message, told.hint) if part)
-            self._end(job, Outcome(Phase.FAILED, "NotCreated", message, None, 0))
+            message = ". ".join(part for part in (told.message, told.hint) if part)
+            self._end(job, Outcome(Phase.FAILED, "", message, None, 0))
             return
         if taken is not None and taken.problem and ended.phase is Phase.SUCCEEDED:
             ended = Outcome(Phase.FAILED, "ArtifactsNotTaken", taken.problem, None, ended.attempt)

@@ -34,7 +34,10 @@ def named(pipeline: Pipeline, wanted: Iterable[str]) -> frozenset[str]:
 
 
 def select(pipeline: Pipeline, jobs: frozenset[str]) -> Pipeline:
-    """The pipeline with these jobs and what they need: their `needs`, and the jobs whose artifacts they get."""
+    """The pipeline with these jobs and what they need: their `needs`, and the jobs whose artifacts they get.
+
+    What was found in other jobs is left out, too.
+    """
     by_name = {job.name: job for job in pipeline.jobs}
     chosen: set[str] = set()
     todo = set(jobs)
@@ -44,7 +47,8 @@ def select(pipeline: Pipeline, jobs: frozenset[str]) -> Pipeline:
         todo = needed - chosen
     kept = tuple(job for job in pipeline.jobs if job.name in chosen)
     stages = tuple(stage for stage in pipeline.stages if any(job.stage == stage for job in kept))
-    return replace(pipeline, jobs=kept, stages=stages)
+    findings = tuple(one for one in pipeline.findings if not one.job or one.job in chosen)
+    return replace(pipeline, jobs=kept, stages=stages, findings=findings)
 
 
 def _needed(job: PipelineJob, jobs: dict[str, PipelineJob]) -> set[str]:

@@ -143,6 +143,8 @@ def _row(schedule: Schedule, job: PipelineJob, sight: Sight, now: float) -> Row:
             said = f"starts in {duration(sight.due - now)}" if sight.due is not None else "waits for its delay"
         case State.PENDING if job.resource_group:
             said = f"waits for the resource group {job.resource_group}"
+        case State.MANUAL | State.BLOCKING:
+            said = f"{state.value}: {_end(state, job, sight)}"
         case _:
             said = _end(state, job, sight)
     return Row(1, job.name, " · ".join(part for part in (took, said) if part), state)
@@ -160,7 +162,7 @@ def _end(state: State, job: PipelineJob, sight: Sight) -> str:
         case State.SKIPPED:
             return "skipped"
         case State.MANUAL | State.BLOCKING:
-            return f"manual: --manual {_quoted(job.name)} runs it"
+            return f"--manual {_quoted(job.name)} runs it"
         case _:
             return ""
 
