@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _METRICS: Final = "/apis/metrics.k8s.io/v1beta1"
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _ASK: Final = (
-    "Ask who runs the cluster for metrics-server, and for the role view, which may read its numbers; "
+    "Ask who runs the cluster for metrics-server, and for the role cijob-author, which may read its numbers; "
     "who may read nodes/proxy gets the kubelets' own without it."
 )
 #: The columns by what they are sorted by.
