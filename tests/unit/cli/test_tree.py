@@ -27,7 +27,7 @@ def test_the_tree_has_stages_in_order_and_below_them_what_their_jobs_do() -> Non
         Row(0, "build"),
         Row(1, "build_a", "12s", State.SUCCEEDED),
         Row(0, "test"),
-        Row(1, "test_b", "8s · running on node1", State.RUNNING),
+        Row(1, "test_b", "8s, running on node1", State.RUNNING),
         Row(0, "deploy"),
         Row(1, "deploy_c", "", State.CREATED),
     ]
@@ -36,11 +36,11 @@ def test_the_tree_has_stages_in_order_and_below_them_what_their_jobs_do() -> Non
 @pytest.mark.parametrize(
     ("state", "sight", "text"),
     [
-        (State.FAILED, Sight("x", began=0, ended=3, why="exit code 7"), "3s · exit code 7"),
-        (State.FORGIVEN, Sight("x", began=0, ended=3, why="exit code 7"), "3s · failed, which is allowed: exit code 7"),
-        (State.FORGIVEN, Sight("x", began=0, ended=3), "3s · failed, which is allowed"),
+        (State.FAILED, Sight("x", began=0, ended=3, why="exit code 7"), "3s, exit code 7"),
+        (State.FORGIVEN, Sight("x", began=0, ended=3, why="exit code 7"), "3s, failed, which is allowed: exit code 7"),
+        (State.FORGIVEN, Sight("x", began=0, ended=3), "3s, failed, which is allowed"),
         (State.CANCELLED, Sight(), "cancelled before it started"),
-        (State.CANCELLED, Sight("x", began=0, ended=3), "3s · cancelled"),
+        (State.CANCELLED, Sight("x", began=0, ended=3), "3s, cancelled"),
         (State.SKIPPED, Sight(), "skipped"),
         (State.MANUAL, Sight(), "manual: --manual test_prod runs it"),
         (State.DELAYED, Sight(due=125), "starts in 105s"),

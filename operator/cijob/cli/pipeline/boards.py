@@ -273,7 +273,7 @@ class Tree:
         lines = [Text(title + line * max(0, width - len(title)), style="quiet")]
         lines += [_text(row, names, ascii_only=ascii_only) for row in rows]
         for one in lines:
-            one.no_wrap, one.overflow = True, "ellipsis"
+            one.no_wrap, one.overflow = True, "crop" if ascii_only else "ellipsis"
         return lines
 
 

@@ -147,7 +147,7 @@ def _row(schedule: Schedule, job: PipelineJob, sight: Sight, now: float) -> Row:
             said = f"{state.value}: {_end(state, job, sight)}"
         case _:
             said = _end(state, job, sight)
-    return Row(1, job.name, " · ".join(part for part in (took, said) if part), state)
+    return Row(1, job.name, ", ".join(part for part in (took, said) if part), state)
 
 
 def _end(state: State, job: PipelineJob, sight: Sight) -> str:
