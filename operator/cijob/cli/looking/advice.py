@@ -2,7 +2,7 @@
 
 What the reasons are is in `cijob.reasons`, with a sentence each; a status's message has that sentence and the details of
 the case. Here is what goes beyond: commands to type and fields to change. In the texts {name}, {n} (` -n NAMESPACE`, or
-nothing), {pool}, {image} and {pod} stand for those of the case.
+nothing), {pool} and {image} stand for those of the case.
 """
 
 from __future__ import annotations
@@ -40,16 +40,14 @@ _AGAIN: Final = "`cijob retry {name}{n}` runs it again as it is."
 _MENDED: Final = "The spec of a CiJob stays as it is: correct the manifest and run it anew, `cijob run FILE`."
 _ASK_POOL: Final = "`cijob pools {pool}` shows the pool's rules; ask who runs it for other ones, or name another pool."
 _ASK_CLUSTER: Final = "Ask who runs the cluster if it happens again: the message names what the cluster said."
-_AUTO: Final = (
-    "Such trouble runs a job again by itself, up to spec.retry.infraLimit times (3 unless it says otherwise)."
-)
+_AUTO: Final = "Raise spec.retry.infraLimit (3 when unset): so often such trouble runs a job again by itself."
 _DOCTOR: Final = "`cijob doctor{n}` checks what a cluster needs."
 
 ENDS: Final[dict[Reason, Advice]] = {
     Reason.COMPLETED: Advice(Fault.NOBODY, "its script ended with 0"),
     Reason.SCRIPT_FAILED: Advice(
         Fault.JOB,
-        "a command of its script said by its exit code that it failed, and the Docker daemon was alive then",
+        "a command of it ended with an error; neither the cluster nor its Docker daemon ended it",
         (_LOG, f"{_AGAIN} spec.retry does so by itself for failures that come and go."),
     ),
     Reason.OOM_KILLED: Advice(
@@ -184,19 +182,19 @@ ENDS: Final[dict[Reason, Advice]] = {
     Reason.DAEMON_NOT_READY: Advice(
         Fault.CLUSTER,
         "its Docker daemon did not start in time",
-        (_DIND, "Is the node only slow? Then raise spec.docker.startTimeout.", _AUTO, _AGAIN),
+        (_DIND, "Is the node only slow? Then raise spec.docker.startTimeout.", _AGAIN, _AUTO),
     ),
     Reason.DAEMON_LOST: Advice(
         Fault.CLUSTER,
         "its Docker daemon died while it ran, unless the script itself killed it",
-        (_DIND, _AUTO, _AGAIN),
+        (_DIND, _AGAIN, _AUTO),
     ),
     Reason.DAEMON_IMAGE_PULL_FAILED: Advice(
         Fault.CLUSTER,
         "the Docker daemon's image, which the operator or the pool chooses, could not be pulled",
         ("Ask who runs the operator to check its dind.image and the pool's docker.image.", _AGAIN),
     ),
-    Reason.POD_DELETED: Advice(Fault.CLUSTER, "somebody or something deleted its Pod", (_AUTO, _AGAIN)),
+    Reason.POD_DELETED: Advice(Fault.CLUSTER, "somebody or something deleted its Pod", (_AGAIN, _AUTO)),
     Reason.POOL_DRAINED: Advice(
         Fault.POOL,
         "who runs the pool {pool} stopped all that ran in it",
@@ -206,19 +204,19 @@ ENDS: Final[dict[Reason, Advice]] = {
         Fault.CLUSTER,
         "its node was drained, or ran short of something",
         (
-            _AUTO,
             "Did the node run out of memory or disk? spec.resources.requests and spec.docker.resources.requests reserve what it needs.",
             _AGAIN,
+            _AUTO,
         ),
     ),
-    Reason.PREEMPTED: Advice(Fault.CLUSTER, "a Pod of higher priority needed its place", (_AUTO, _AGAIN)),
-    Reason.NODE_LOST: Advice(Fault.CLUSTER, "its node is gone, unreachable or tainted", (_AUTO, _AGAIN)),
-    Reason.NODE_SHUTDOWN: Advice(Fault.CLUSTER, "its node was shut down", (_AUTO, _AGAIN)),
+    Reason.PREEMPTED: Advice(Fault.CLUSTER, "a Pod of higher priority needed its place", (_AGAIN, _AUTO)),
+    Reason.NODE_LOST: Advice(Fault.CLUSTER, "its node is gone, unreachable or tainted", (_AGAIN, _AUTO)),
+    Reason.NODE_SHUTDOWN: Advice(Fault.CLUSTER, "its node was shut down", (_AGAIN, _AUTO)),
     Reason.ADMISSION_ERROR: Advice(
-        Fault.CLUSTER, "its node did not take its Pod, although it was given it", (_AUTO, _AGAIN, _ASK_CLUSTER)
+        Fault.CLUSTER, "its node did not take its Pod, although it was given it", (_AGAIN, _AUTO, _ASK_CLUSTER)
     ),
     Reason.CONTAINER_STATUS_UNKNOWN: Advice(
-        Fault.CLUSTER, "its node cannot tell any more how its container ended", (_AUTO, _AGAIN)
+        Fault.CLUSTER, "its node cannot tell any more how its container ended", (_AGAIN, _AUTO)
     ),
 }
 """Of reasons that end a job, or an attempt of it."""

@@ -46,12 +46,9 @@ def tell(story: Story, now: datetime, flag: str) -> None:
 
 def _head(job: Body) -> None:
     status, phase = status_of(job), phase_of(job)
-    line = Text(job["metadata"]["name"], style="heading")
-    line.append(": ")
-    line.append(phase, style=PHASES.get(phase, ""))
-    line.append(f", {plain(reason)}" if (reason := reason_of(job)) else "")
-    line.append(f", exit code {status['exitCode']}" if status.get("exitCode") is not None else "")
-    say(line)
+    code = f", exit code {status['exitCode']}" if status.get("exitCode") is not None else ""
+    why = f", {plain(reason)}" if (reason := reason_of(job)) else ""
+    say(Text.assemble((job["metadata"]["name"], "heading"), ": ", (phase, PHASES.get(phase, "")), why, code))
 
 
 def _facts(job: Body, now: datetime) -> None:
