@@ -9,7 +9,8 @@ import click
 import pytest
 
 from cijob.cli.app import COMMANDS, cli
-from cijob.cli.looking.advice import ENDS, WAITS, Fault, advice_on
+from cijob.cli.looking.advice import ENDS, WAITS, Fault
+from cijob.cli.looking.cases import advice_on
 from cijob.reasons import INFRASTRUCTURE, QUEUED, Reason
 
 VALUES = {"n": " -n team-a", "name": "build-42", "pool": "default", "image": "ubuntu:25.10"}

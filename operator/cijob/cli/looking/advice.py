@@ -1,4 +1,4 @@
-"""What a reason means to who runs jobs: whose fault it is, and what to try. Pure; the table is all there is to it.
+"""What a reason means to who runs jobs: whose fault it is, and what to try. Pure: a table.
 
 What the reasons are is in `cijob.reasons`, with a sentence each; a status's message has that sentence and the details of
 the case. Here is what goes beyond: commands to type and fields to change. In the texts {name}, {n} (` -n NAMESPACE`, or
@@ -35,7 +35,7 @@ class Advice:
 
 
 _LOG: Final = "`cijob logs {name}{n}` shows the whole log."
-_DIND: Final = "`cijob logs {name}{n} --dind` shows the Docker daemon's log."
+DIND: Final = "`cijob logs {name}{n} --dind` shows the Docker daemon's log."
 _AGAIN: Final = "`cijob retry {name}{n}` runs it again as it is."
 _MENDED: Final = "The spec of a CiJob stays as it is: correct the manifest and run it anew, `cijob run FILE`."
 _ASK_POOL: Final = "`cijob pools {pool}` shows the pool's rules; ask who runs it for other ones, or name another pool."
@@ -175,19 +175,19 @@ ENDS: Final[dict[Reason, Advice]] = {
         (
             "Raise spec.docker.resources.limits.memory, as far as the pool lets it: `cijob pools {pool}`.",
             "With spec.docker.storage.medium: Memory its images and volumes count as memory.",
-            _DIND,
+            DIND,
         ),
     ),
     Reason.CANCELLED: Advice(Fault.NOBODY, "spec.cancel was set, as `cijob cancel` does", (_AGAIN,)),
     Reason.DAEMON_NOT_READY: Advice(
         Fault.CLUSTER,
         "its Docker daemon did not start in time",
-        (_DIND, "Is the node only slow? Then raise spec.docker.startTimeout.", _AGAIN, _AUTO),
+        (DIND, "Is the node only slow? Then raise spec.docker.startTimeout.", _AGAIN, _AUTO),
     ),
     Reason.DAEMON_LOST: Advice(
         Fault.CLUSTER,
         "its Docker daemon died while it ran, unless the script itself killed it",
-        (_DIND, _AGAIN, _AUTO),
+        (DIND, _AGAIN, _AUTO),
     ),
     Reason.DAEMON_IMAGE_PULL_FAILED: Advice(
         Fault.CLUSTER,
@@ -274,34 +274,3 @@ WAITS: Final[dict[Reason, Advice]] = {
     ),
 }
 """Of reasons for which a job waits."""
-
-#: What the operator adds to a message, and what it asks for.
-_SAID: Final = (
-    (
-        "was killed for memory",
-        (
-            "A container that the job ran in Docker ran out of memory: raise that container's own limit, or "
-            "spec.docker.resources.limits.memory for all of them together."
-        ),
-    ),
-    ("Docker's disk is full", "Raise spec.docker.storage.size, or remove images between steps: `docker system prune`."),
-)
-_EXITS: Final = {
-    125: f"Docker itself could not run the container: {_DIND}",
-    126: "Make the file executable (chmod +x), and check that it is made for this processor.",
-    127: "Install the command in spec.beforeScript, or take an image that has it.",
-    137: "Something killed it, often for want of memory: raise spec.resources.limits.memory.",
-    139: "The program crashed: it may be made for another processor or C library than the image has.",
-}
-
-
-def advice_on(reason: str, exit_code: int | None = None, message: str = "") -> Advice | None:
-    """What there is to say on a reason in this case; None for a reason of an operator that is newer than this command."""
-    known = {str(one): advice for one, advice in (ENDS | WAITS).items()}
-    advice = known.get(reason)
-    if advice is None or reason != Reason.SCRIPT_FAILED:
-        return advice
-    special = [step for said, step in _SAID if said in message]
-    if not special and exit_code in _EXITS:
-        special = [_EXITS[exit_code]]
-    return Advice(advice.fault, advice.why, (*special, *advice.steps))

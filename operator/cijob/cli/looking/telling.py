@@ -8,7 +8,8 @@ from rich.text import Text
 
 from cijob import names
 from cijob.cli.console import PHASES, plain
-from cijob.cli.looking.advice import Fault, advice_on
+from cijob.cli.looking.advice import Fault
+from cijob.cli.looking.cases import advice_on
 from cijob.cli.looking.describing import when
 from cijob.cli.looking.jobs import FINISHED, phase_of, pool_of, reason_of, status_of, took
 from cijob.cli.looking.timeline import timeline, waiting_words
