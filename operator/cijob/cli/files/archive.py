@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -71,7 +72,7 @@ def too_large(limit: int) -> str:
 def unpack(archive: Path, folder: Path) -> tuple[str, ...]:
     """Unpack an archive of `keep` into a folder of this machine; gives the names of what was left out.
 
-    Never unpacked: what would lie outside of the folder, links that lead out of it, and what lies below a link.
+    Never unpacked: what would lie outside of the folder, links that lead out of it, what lies below a link, and what comes twice.
 
     Raises:
         CliError: it cannot be read or written.
@@ -80,21 +81,30 @@ def unpack(archive: Path, folder: Path) -> tuple[str, ...]:
         raise CliError("this Python cannot unpack archives safely", "Use Python 3.11.4 or newer.")
     left_out: list[str] = []
     links: set[PurePosixPath] = set()
+    seen: set[PurePosixPath] = set()
+    written: set[PurePosixPath] = set()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tarfile.open(archive, "r:") as source:
             for member in source:
                 path = PurePosixPath(member.name)
-                if links.intersection(path.parents) or not _stays_inside(member):
+                again = path in seen or (member.islnk() and PurePosixPath(member.linkname) not in written)
+                if again or links.intersection(path.parents) or not _stays_inside(member):
                     left_out.append(member.name)
                     continue
-                if member.issym():
-                    links.add(path)
                 try:
                     source.extract(member, folder, filter="data")
                 except tarfile.FilterError:
                     left_out.append(member.name)
-    except (tarfile.TarError, OSError) as error:
+                    continue
+                finally:
+                    seen.add(path)
+                    if member.issym():
+                        links.add(path)
+                if member.isreg():
+                    written.add(path)
+    # RecursionError: tarfile looks for a copy of what a link in the way of a folder points to.
+    except (tarfile.TarError, OSError, RecursionError) as error:
         raise CliError(f"the artifacts cannot be unpacked into {folder}: {error}", "Choose another folder.") from error
     return tuple(left_out)
 
@@ -137,15 +147,11 @@ def _stays_inside(member: tarfile.TarInfo) -> bool:
     """Whether an entry, and what it points to, lies in the folder, by their names alone."""
     if not is_inside(member.name):
         return False
-    if member.islnk():
-        return is_inside(member.linkname)
     if not member.issym():
-        return True
+        return member.isreg() or member.isdir() or member.islnk()
     if member.linkname.startswith("/"):
         return False
-    depth = len(PurePosixPath(member.name).parent.parts)
-    for part in member.linkname.split("/"):
-        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
-        if depth < 0:
-            return False
-    return True
+    # Up first and then down: behind the name of another link, `..` could be anywhere.
+    parts = [part for part in member.linkname.split("/") if part not in ("", ".")]
+    up = len(list(takewhile(lambda part: part == "..", parts)))
+    return ".." not in parts[up:] and up <= len(PurePosixPath(member.name).parent.parts)

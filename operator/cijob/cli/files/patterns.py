@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _CLASS: Final = re.compile(r"\[([!^]?)((?:\\.|[^\]\\])+)\]")
 
+_MEMBER: Final = re.compile(r"(\\.|[^\\])(?:-(\\.|[^\\]))?", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -83,8 +85,7 @@ def _name(part: str) -> str:
         char = part[at]
         found = _CLASS.match(part, at) if char == "[" else None
         if found is not None:
-            negated = "^" if found[1] else ""
-            text += f"(?!/)[{negated}{_members(found[2])}]"
+            text += _class(found[2], negated=bool(found[1]))
             at = found.end()
             continue
         if char == "\\" and at + 1 < len(part):
@@ -106,9 +107,16 @@ def _name(part: str) -> str:
     return text + ")" * depth
 
 
-def _members(text: str) -> str:
-    """What stands between brackets: only its backslashes and hyphens mean something."""
-    return re.sub(r"\\(.)|([\[\]&~|^])", lambda found: re.escape(found[1] or found[2]), text)
+def _class(members: str, *, negated: bool) -> str:
+    """The expression of what stands between brackets: single characters and ranges; never a slash."""
+    found = ""
+    for one in _MEMBER.finditer(members):
+        first, last = one[1].removeprefix("\\"), (one[2] or one[1]).removeprefix("\\")
+        if first <= last:
+            found += f"{re.escape(first)}-{re.escape(last)}"
+    if not found:
+        return "[^/]" if negated else "(?!)"
+    return f"(?!/)[{'^' if negated else ''}{found}]"
 
 
 def _slashes(name: str) -> Iterable[int]:
