@@ -141,6 +141,13 @@ b: {script: [x], needs: [a], rules: [{if: $CI, needs: []}]}
         assert loaded(text).jobs[0].needs == ()
         assert [one.partition(": ")[0] for one in warnings(text)] == ["trigger", "needs"]
 
+    def test_of_a_file_that_was_not_read_are_left_out(self) -> None:
+        text = (
+            "#file\ninclude: {project: a/b, file: c.yml}\nb: {image: i, script: [x], needs: [a], dependencies: [a]}\n"
+        )
+        assert loaded(text).jobs[0].needs == ()
+        assert [one.partition(": ")[0] for one in warnings(text)] == ["include:project", "needs"]
+
 
 ARTIFACTS = """
 stages: [one, two, three]
@@ -173,6 +180,10 @@ class TestArtifacts:
 
     def test_of_a_job_that_is_not_there_are_refused(self) -> None:
         assert refused(ARTIFACTS % "dependencies: [nope]") == ["dependencies: there is no job nope; did you mean none?"]
+
+    def test_are_taken_although_a_file_was_not_read(self) -> None:
+        text = "include: {project: a/b, file: c.yml}\n" + ARTIFACTS % "dependencies: [a, elsewhere]"
+        assert pipeline(text).jobs[-1].takes == ("a",)
 
     def test_are_globs_in_the_working_directory(self) -> None:
         text = """

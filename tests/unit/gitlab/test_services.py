@@ -61,6 +61,9 @@ class TestDaemon:
             "services: docker:dind is left out: the job has a Docker daemon of its own, of the version that the pool says"
         ]
 
+    def test_may_come_from_an_unknown_registry(self) -> None:
+        assert warnings("services: ['$REGISTRY/docker:dind']") == []
+
     def test_is_missed_where_docker_is_called(self) -> None:
         assert warnings("script: [docker build .]") == [
             "script: the script calls docker but the job names no docker:dind service, which gives it a daemon: add one"
@@ -249,7 +252,7 @@ class TestOthers:
         assert job(text).spec["platform"] == "linux/arm64"
 
     def test_without_an_image_are_refused(self) -> None:
-        assert errors("services: [{alias: db}]") == ["services: a service needs the name of its image"]
+        assert errors("services: [{alias: db}]") == ["services:name: the service has no image"]
 
     def test_with_the_same_port_cannot_stand_beside_each_other(self) -> None:
         text = "services: [{name: 'postgres:16', alias: a}, {name: 'postgres:17', alias: b}]"

@@ -72,7 +72,14 @@ class TestImage:
         assert job('image: "python:$V"\nvariables: {V: "3.12"}').spec["image"] == "python:3.12"
 
     def test_with_an_unknown_variable_is_told(self) -> None:
-        assert warnings('image: "python:$V"') == ["image:name: $V in 'python:$V' is not set here: give it with --var"]
+        assert warnings('image: "python:$V"') == [
+            "image:name: not all of python:$V is known: $V is not set here, give it with --var"
+        ]
+
+    def test_that_is_all_unknown_is_refused(self) -> None:
+        assert errors("image: $IMAGE") == [
+            "image:name: the image has no name: $IMAGE is not set here, give it with --var"
+        ]
 
     def test_may_have_an_empty_entry_point(self) -> None:
         assert warnings('image: {name: a, entrypoint: [""]}') == []

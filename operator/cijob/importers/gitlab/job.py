@@ -35,12 +35,16 @@ class Job:
     request: Request
     report: Report
 
+    def unknown(self, value: Any) -> str:  # noqa: ANN401  a value of YAML
+        """What is missing in a text, as the end of a sentence; empty where nothing is."""
+        names = unknown_in("" if value is None else str(value), self.variables)
+        return f": {', '.join(f'${name}' for name in names)} is not set here, give it with --var" if names else ""
+
     def text(self, value: Any, *path: str | int) -> str:  # noqa: ANN401  a value of YAML
         """A value in which GitLab expands variables; what refers to unknown ones is told of."""
         text = "" if value is None else str(value)
-        if unknown := unknown_in(text, self.variables):
-            names = ", ".join(f"${name}" for name in unknown)
-            self.report.warning(path, f"{names} in {text!r} is not set here: give it with --var")
+        if missing := self.unknown(text):
+            self.report.warning(path, f"not all of {text} is known{missing}")
         return expand(text, self.variables)
 
     @property

@@ -71,6 +71,8 @@ _OPEN: Final = frozenset(
     {"variables", "services:variables", "rules:variables", "parallel:matrix", "workflow:rules:variables"}
 )
 _AS: Final = "as `"
+#: Told of by rules.py and policy.py, where they know what is lost.
+_TOLD: Final = frozenset({"except:kubernetes", "only:kubernetes", "rules:changes:compare_to", "rules:exists:project"})
 _JOB: Final = frozenset(name for name in KEYS if ":" not in name and name not in GLOBAL)
 
 
@@ -104,8 +106,8 @@ def _check(config: Mapping, above: str, job: str, known: frozenset[str]) -> Iter
             yield Finding(Severity.WARNING, place_of(config, name), path, message, job)
         elif value is None or value in ([], {}, False):
             continue  # switches off what is inherited: nothing is lost
-        elif key.severity is not None and key.says.startswith(_AS):
-            continue  # it stands beside or below the key that is told of
+        elif path in _TOLD or (key.severity is not None and key.says.startswith(_AS)):
+            continue  # it is told of elsewhere, or with the key beside or above it
         elif key.severity is not None:
             yield Finding(key.severity, place_of(config, name), path, key.says, job)
         elif path not in _OPEN and (below := _below(path)):

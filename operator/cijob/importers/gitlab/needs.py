@@ -27,11 +27,13 @@ class Jobs:
         instances: of each job of the file, whether it runs or not.
         stages: of each instance that runs, the position of its stage.
         left_out: jobs that would run in GitLab but cannot be converted.
+        unread: whether there are includes that were not read, which may have more jobs.
     """
 
     instances: AbstractMapping[str, list[Instance]]
     stages: AbstractMapping[str, int]
     left_out: frozenset[str]
+    unread: bool = False
 
     def named(self, name: str) -> list[Instance]:
         """The instances that a name means: all of a job's, or one by its full name; none where there is no such job."""
@@ -75,8 +77,8 @@ def _need(one: Any, path: tuple[str | int, ...], jobs: Jobs, report: Report) -> 
     instances = _chosen(jobs.named(name), one.get("parallel"))
     running = [instance.name for instance in instances if instance.name in jobs.stages]
     if not running and not optional:
-        if name in jobs.left_out:
-            report.warning(path, f"{name} is left out, and so is the need")
+        if name in jobs.left_out or (jobs.unread and not jobs.named(name)):
+            report.warning(path, f"{name} is left out, or in a file that was not read, and so is the need")
         elif not jobs.named(name):
             report.error(path, f"there is no job {name}{did_you_mean(name, jobs.instances)}")
         elif not instances:
@@ -123,6 +125,8 @@ def _dependencies(given: Any, jobs: Jobs, report: Report) -> set[str]:  # noqa: 
     found: set[str] = set()
     for index, name in enumerate(given if isinstance(given, list) else [given]):
         instances = jobs.named(str(name))
+        if not instances and (jobs.unread or name in jobs.left_out):
+            continue  # the need, or what left the job out, is told of
         if not instances:
             report.error(("dependencies", index), f"there is no job {name}{did_you_mean(str(name), jobs.instances)}")
         found |= {instance.name for instance in instances}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cijob.importers.gitlab import document, keys, needs, rules
 from cijob.importers.gitlab.drafts import Draft, Drafter
-from cijob.importers.gitlab.findings import failed
+from cijob.importers.gitlab.findings import failed, incomplete
 from cijob.importers.gitlab.model import Finding, ImportFailed, Pipeline, PipelineJob, Place, Severity
 from cijob.importers.gitlab.nodes import place_of
 from cijob.importers.gitlab.predefined import predefined
@@ -31,7 +31,7 @@ def load(files: Files, request: Request) -> Pipeline:
     whole = _whole(found, files, request)
     drafter = Drafter(files, request, found.variables, whole.variables, workflow_rules=whole.ruled)
     drafts = [draft for raw in found.jobs for draft in drafter.drafts(raw)]
-    jobs = _linked(drafts, found.stages)
+    jobs = _linked(drafts, found)
     findings = [*found.findings, *whole.findings, *(one for draft in drafts for one in draft.report.findings)]
     findings += _without_daemon(jobs)
     _fail(findings)
@@ -80,13 +80,15 @@ def _whole(found: document.Document, files: Files, request: Request) -> _Whole:
     return _Whole(name, decision.variables, workflow.get("rules") is not None, tuple(findings))
 
 
-def _linked(drafts: list[Draft], stages: tuple[str, ...]) -> list[PipelineJob]:
+def _linked(drafts: list[Draft], found: document.Document) -> list[PipelineJob]:
     """The jobs that run, each with what it needs and whose artifacts it takes, in the order of stages."""
+    stages = found.stages
     running = sorted((draft for draft in drafts if draft.job is not None), key=lambda draft: stages.index(draft.stage))
     jobs = needs.Jobs(
         instances=_by_name(drafts),
         stages={draft.name: stages.index(draft.stage) for draft in running},
-        left_out=frozenset(draft.raw.name for draft in drafts if draft.left_out),
+        left_out=frozenset(draft.raw.name for draft in drafts if draft.left_out) | incomplete(found.findings),
+        unread=any(one.severity is Severity.WARNING and one.key.startswith("include:") for one in found.findings),
     )
     leave = frozenset(draft.name for draft in running if draft.job and draft.job.artifacts)
     linked: list[PipelineJob] = []

@@ -10,6 +10,7 @@ from cijob import limits
 from cijob.importers.gitlab import dind, durations, images, services
 from cijob.importers.gitlab.nodes import Mapping
 from cijob.importers.gitlab.retries import retry
+from cijob.importers.gitlab.variables import expand
 from cijob.models import DEFAULT_WORKING_DIR, CiJobSpec
 from cijob.problems import sentences
 from cijob.quantities import format_duration, parse_duration
@@ -74,9 +75,11 @@ def _image(job: Job) -> Spec:
         )
         return {"image": DEFAULT_IMAGE}
     entry = given if isinstance(given, Mapping) else {"name": given}
-    name = job.text(entry.get("name"), "image", "name")
-    if not name:
-        report.error(("image",), "the name of the image is empty")
+    name = expand(str(entry.get("name") or ""), job.variables)
+    if name:
+        job.text(entry.get("name"), "image", "name")  # tells of unknown variables
+    else:
+        report.error(("image", "name"), f"the image has no name{job.unknown(entry.get('name'))}")
     entrypoint = images.words(entry.get("entrypoint"), report, ("image", "entrypoint"))
     if any(entrypoint):
         report.warning(
