@@ -58,6 +58,10 @@ async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Trans
         CliError: it was cancelled or left; the API server was gone for five minutes.
     """
     screen, began = Screen(), time.monotonic()
+    if transfer is not None:
+        from cijob.cli.files.transfer import in_words
+
+        transfer.progress = in_words(screen.progress, moving=console.err().is_terminal)
     try:
         outcome = await interruptible(
             follow(api, namespace, name, uid, screen, transfer=transfer),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cijob.cli.errors import CliError
+from cijob.cli.files.bundle import mib
 from cijob.cli.files.collect import Place, Taken, Wish, collect, read, shell
 from cijob.cli.files.execute import check, refused
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
@@ -49,6 +50,16 @@ class Limits:
 
 def no_progress(_what: str, _done: int, _total: int) -> None:
     """Tells nobody."""
+
+
+def in_words(say: Callable[[str], None], *, moving: bool) -> Callable[[str, int, int], None]:
+    """A progress that says what is done in a few words; with `moving` also how much of it, which changes all the time."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        amount = f"{mib(done)} of {mib(total)}" if total else mib(done)
+        say(f"{what}: {amount}" if moving else f"{what}: {mib(total)}" if total else what)
+
+    return progress
 
 
 def prepare(
@@ -114,7 +125,9 @@ class Transfer:
     def __init__(
         self, token: str, bundle: Bundle | None, wish: Wish | None, progress: Callable[[str, int, int], None]
     ) -> None:
-        self._token, self._bundle, self._wish, self._progress = token, bundle, wish, progress
+        #: Called as `prepare` says; may be set to another.
+        self.progress = progress
+        self._token, self._bundle, self._wish = token, bundle, wish
         self._ready = asyncio.Event()
         self._taker: asyncio.Task[Taken] | None = None
 
@@ -195,13 +208,13 @@ class Transfer:
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             yield piece
             sent += len(piece)
-            self._progress("bringing files in", min(sent, total), total)
+            self.progress("bringing files in", min(sent, total), total)
 
     async def _take(self, place: Place, wish: Wish) -> Taken:
         await self._ready.wait()
         try:
             async with asyncio.timeout(TAKE_SECONDS):
-                taken = await collect(place, wish, self._progress)
+                taken = await collect(place, wish, self.progress)
         except (ApiError, CliError) as error:
             taken = Taken(problem=error.message)
         except TimeoutError:
