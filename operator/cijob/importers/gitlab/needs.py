@@ -125,7 +125,7 @@ def _dependencies(given: Any, jobs: Jobs, report: Report) -> set[str]:  # noqa: 
     found: set[str] = set()
     for index, name in enumerate(given if isinstance(given, list) else [given]):
         instances = jobs.named(str(name))
-        if not instances and (jobs.unread or name in jobs.left_out):
+        if not instances and (jobs.unread or str(name) in jobs.left_out):
             continue  # the need, or what left the job out, is told of
         if not instances:
             report.error(("dependencies", index), f"there is no job {name}{did_you_mean(str(name), jobs.instances)}")
