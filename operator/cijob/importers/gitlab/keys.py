@@ -10,6 +10,7 @@ import argparse
 import sys
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -115,6 +116,7 @@ def _check(config: Mapping, above: str, job: str, known: frozenset[str]) -> Iter
                 yield from _check(part, path, job, below)
 
 
+@cache
 def _below(path: str) -> frozenset[str]:
     """The names right below a key."""
     depth = path.count(":") + 1
