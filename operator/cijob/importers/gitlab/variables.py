@@ -172,13 +172,12 @@ def read(node: Any, key: str = "variables", job: str = "") -> tuple[dict[str, Va
 
 def _variable(name: str, one: Any) -> Variable:  # noqa: ANN401 - a value of YAML
     if isinstance(one, Mapping):
-        value = one.get("value", "")
-        return Variable(_text(name, "" if value is None else value), expand=one.get("expand") is not False)
+        return Variable(_text(name, one.get("value")), expand=one.get("expand") is not False)
     return Variable(_text(name, one))
 
 
 def _text(name: str, value: Any) -> str:  # noqa: ANN401 - a value of YAML
-    if value is None or not isinstance(value, str | int | float):
+    if value is not None and not isinstance(value, str | int | float):
         raise ValueError(f"the variable {name} has to be a text, a number, true or false")
     return text_of(value)
 
