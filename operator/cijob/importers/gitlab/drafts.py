@@ -102,14 +102,16 @@ class Drafter:
             report.findings += keys.check_job(config, name)
             if any(config.get(key) is not None for key in _NO_CIJOB):
                 return replace(draft, left_out=True)
-            return self._converted(draft, decision, file | decision.variables)
+            if decision.variables:
+                file |= decision.variables
+                seen = resolve(self._predefined(draft), file, self._request.variables)
+            return self._converted(draft, decision, file, self._with_environment(draft, file, seen))
         except VariableCycle as error:
             report.error(("variables",), str(error))
             return draft
 
-    def _converted(self, draft: Draft, decision: Decision, file: dict[str, Variable]) -> Draft:
+    def _converted(self, draft: Draft, decision: Decision, file: dict[str, Variable], seen: dict[str, str]) -> Draft:
         config, request = draft.raw.config, self._request
-        seen = self._with_environment(draft, file)
         own = frozenset({*file, *request.variables})
         job = Job(name=draft.name, config=config, variables=seen, own=own, request=request, report=draft.report)
         allow_failure, codes = _allow_failure(job, decision)
@@ -141,9 +143,8 @@ class Drafter:
             self._request, one.name, draft.stage, index=one.index, total=one.total, environment=environment
         )
 
-    def _with_environment(self, draft: Draft, file: dict[str, Variable]) -> dict[str, str]:
+    def _with_environment(self, draft: Draft, file: dict[str, Variable], seen: dict[str, str]) -> dict[str, str]:
         """The job's variables, with those of its environment where it has one."""
-        seen = resolve(self._predefined(draft), file, self._request.variables)
         given = draft.raw.config.get("environment")
         entry = given if isinstance(given, Mapping) else {"name": given}
         if entry.get("name") is None:

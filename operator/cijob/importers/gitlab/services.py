@@ -162,6 +162,8 @@ def _variables(job: Job, entry: Any, path: tuple[str | int, ...]) -> dict[str, s
     if len(of_job) > room:
         job.report.warning(path, f"a service can have {_MAX_VARIABLES} variables: the job's own are not passed on")
         of_job = {}
+    if not of_service:
+        return of_job
     try:
         known = resolve({**job.variables}, of_service)
     except VariableCycle as error:
