@@ -27,9 +27,9 @@ def runs(name: str, namespace: str = "team-a") -> Body:
     return a_cijob().with_meta(name=name, namespace=namespace).running().body
 
 
-def order(jobs: list[Body], per_namespace: int | None = None) -> list[str]:
+def order(jobs: list[Body]) -> list[str]:
     """Names in the order of their turns."""
-    return [one.job["metadata"]["name"] for one in line(jobs, per_namespace) if one.place is not None]
+    return [one.job["metadata"]["name"] for one in line(jobs) if one.place is not None]
 
 
 def test_a_pool_has_the_jobs_that_name_it_and_have_not_ended() -> None:
@@ -51,11 +51,6 @@ def test_the_namespace_with_the_fewest_running_goes_first_then_priority_then_age
         job("other", "team-b", created=9),
     ]
     assert order(jobs) == ["other", "urgent", "old"]
-
-
-def test_a_namespace_at_its_limit_comes_after_those_that_are_not() -> None:
-    jobs = [runs("r"), job("mine", created=1), *(job(f"b-{number}", "team-b", created=5) for number in range(3))]
-    assert order(jobs, per_namespace=1) == ["b-0", "mine", "b-1", "b-2"]
 
 
 def test_who_is_suspended_or_runs_again_later_has_no_place_but_is_told() -> None:

@@ -68,6 +68,7 @@ def test_a_daemon_that_died_and_who_ended_the_pod_are_told() -> None:
         "DisruptionTarget", status="True", reason="EvictionByEvictionAPI", lastTransitionTime=at(40).isoformat()
     )
     said = told(a_cijob().running(), pod)
+    assert [int(line.partition(" ")[0]) for line in said] == [0, 0, 1, 3, 30, 31, 40, 100]
     assert "30 attempt 1: Docker daemon ended with 2 and is started again" in said
     assert "31 attempt 1: Docker daemon started again" in said
     assert "40 attempt 1: the cluster ends the Pod (EvictionByEvictionAPI)" in said

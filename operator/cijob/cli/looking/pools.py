@@ -136,7 +136,7 @@ def _tell(pool: Body, jobs: Sequence[Body], now: datetime, *, only: str) -> None
     if not status:
         say("\nNo operator has looked at it yet: is one running? `cijob doctor` checks.")
     _shares(jobs)
-    _line(line(jobs, capacity.get("perNamespace")), now, many=not only)
+    _line(line(jobs), now, many=not only)
     if only:
         said = f"Only CiJobs of the namespace {only} are counted: you may not list those of others, which may go first."
         say(Text(f"\n{said}", style="quiet"))

@@ -1,7 +1,8 @@
 """Who uses a pool, and who waits for it in which order, as far as its CiJobs tell. Pure.
 
-The order is that of the operator's own code (`policies.admission`), asked as if nothing ended: the namespace with the fewest
-running first, then priority, then age. What the pool's rules say of namespaces at their limit holds here, too.
+The order is that of the operator's own code (`policies.admission`), asked as if places came free one by one and nothing of
+what runs ended: the namespace with the fewest running first, then priority, then age. So a namespace at its own limit
+comes after all that are not, without a word about limits.
 """
 
 from __future__ import annotations
@@ -66,12 +67,10 @@ def shares(jobs: Iterable[Body]) -> list[Share]:
     return sorted(found, key=lambda share: (-share.running, -share.waiting, share.namespace))
 
 
-def line(jobs: Iterable[Body], per_namespace: int | None = None) -> list[Waiter]:
+def line(jobs: Iterable[Body]) -> list[Waiter]:
     """Who waits, those whose turn comes first at the head, those without a turn at the end.
 
-    Args:
-        jobs: those of one pool that have not ended.
-        per_namespace: how many a namespace may run in it; None for any number.
+    The jobs are those of one pool that have not ended.
     """
     waiting: dict[Key, Body] = {}
     admission = Admission()
@@ -85,20 +84,18 @@ def line(jobs: Iterable[Body], per_namespace: int | None = None) -> list[Waiter]
         created = moment(_created(job))
         assert created is not None  # noqa: S101  every object has it
         admission.wait(key, int(job["spec"].get("priority") or 0), created)
-    order = _turns(admission, per_namespace)
+    order = _turns(admission)
     turns = [Waiter(in_line[key], place, _why(in_line[key])) for place, key in enumerate(order, start=1)]
     others = [Waiter(job, None, _why(job)) for key, job in waiting.items() if key not in in_line]
     return turns + sorted(others, key=lambda one: (_created(one.job), key_of(one.job)))
 
 
-def _turns(admission: Admission, per_namespace: int | None) -> list[Key]:
-    """Who comes after whom; namespaces at their limit after all others, as one place after the other gets free."""
+def _turns(admission: Admission) -> list[Key]:
+    """Who comes after whom, as one place after the other comes free."""
     order: list[Key] = []
-    for limit in (per_namespace, None):
-        admission.limit(None, limit, held=False)
-        while (key := admission.admit()) is not None:
-            admission.occupy(key)
-            order.append(key)
+    while (key := admission.admit()) is not None:
+        admission.occupy(key)
+        order.append(key)
     return order
 
 
