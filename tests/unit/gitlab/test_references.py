@@ -79,3 +79,12 @@ def test_what_may_be_in_what_was_not_fetched_is_named_and_left_out() -> None:
         f"{CI}:4: not converted: !reference: !reference [.elsewhere, script] is not here; it may be in"
     )
     assert document(text).jobs[0].config["script"] == ["x"]
+
+
+def test_a_key_of_a_job_may_be_in_what_was_not_fetched_too() -> None:
+    text = (
+        "include: {template: A.yml}\n.setup: {image: x}\ntest:\n  script:\n    - !reference [.setup, script]\n    - x\n"
+    )
+    assert found(text)[1].startswith(
+        f"{CI}:5: not converted: !reference: !reference [.setup, script] is not here; it may be in"
+    )

@@ -82,7 +82,7 @@ class _Resolving:
         return self.value(node, (*chain, reference))
 
     def _missing(self, reference: Reference, step: str, node: Any) -> object:  # noqa: ANN401 - a value of YAML
-        if self._left_out and node is self._config:
+        if self._left_out:
             message = (
                 f"{reference} is not here; it may be in what is included in {self._left_out[0]} and was not fetched"
             )
