@@ -58,6 +58,10 @@ class TestVariables:
         text = "#file\nvariables:\n  A: b\n  CIJOB_X: y\njob: {image: a, script: [x]}\n"
         assert [one.place.line for one in findings(text, Severity.WARNING)] == [4]
 
+    def test_of_the_commit_have_room(self) -> None:
+        found = job("script: [x]", ref=Ref(branch="main", sha="a" * 40, message="x" * 40000)).spec["variables"]
+        assert len(found["CI_COMMIT_MESSAGE"]) == 32768
+
     def test_of_an_environment_are_set(self) -> None:
         text = 'environment: {name: review/$CI_COMMIT_REF_SLUG, url: "https://$CI_ENVIRONMENT_SLUG.example.com"}'
         found = job(text).spec["variables"]
@@ -84,6 +88,12 @@ class TestImage:
     def test_may_have_an_empty_entry_point(self) -> None:
         assert warnings('image: {name: a, entrypoint: [""]}') == []
         assert warnings("image: {name: a, entrypoint: []}") == []
+
+    @pytest.mark.parametrize("words", ["[/bin/sh, -c]", "['/bin/bash', '-lc']", "[/usr/bin/env, bash]", "[sh]"])
+    def test_with_a_shell_as_entry_point_is_the_same_without(self, words: str) -> None:
+        text = f"image: {{name: a, entrypoint: {words}}}"
+        assert warnings(text) == []
+        assert notes(text)[0].startswith("image:entrypoint: a script does not go through")
 
     def test_with_an_entry_point_of_its_own_is_told(self) -> None:
         assert warnings("image: {name: a, entrypoint: [/init, --now]}") == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -25,6 +26,9 @@ DEFAULT_IMAGE: Final = "ruby:3.1"
 #: How much of the history GitLab fetches where nobody says it (docs.gitlab.com/ci/pipelines/settings/).
 _DEPTH: Final = 20
 _MAX_ENTRIES: Final = 200
+_MAX_VALUE: Final = 32768
+#: Entry points that only start a shell, as GitLab Runner wants it; a CiJob's script has one anyway.
+_SHELL: Final = re.compile(r"((/usr)?/bin/env )?((/usr)?/bin/)?(ba|a|da)?sh( -l?c| -l)?")
 #: Fields of a spec and the keys that they come from; for problems that only a whole spec shows.
 _ORIGINS: Final = {
     "beforeScript": "before_script",
@@ -80,11 +84,9 @@ def _image(job: Job) -> Spec:
         job.text(entry.get("name"), "image", "name")  # tells of unknown variables
     else:
         report.error(("image", "name"), f"the image has no name{job.unknown(entry.get('name'))}")
-    entrypoint = images.words(entry.get("entrypoint"), report, ("image", "entrypoint"))
-    if any(entrypoint):
-        report.warning(
-            ("image", "entrypoint"), f"a script does not go through the image's entry point: {' '.join(entrypoint)}"
-        )
+    if any(entrypoint := images.words(entry.get("entrypoint"), report, ("image", "entrypoint"))):
+        tell = report.note if _SHELL.fullmatch(" ".join(entrypoint)) else report.warning
+        tell(("image", "entrypoint"), f"a script does not go through the image's entry point: {' '.join(entrypoint)}")
     docker = entry.get("docker")
     platform = docker.get("platform") if isinstance(docker, Mapping) else None
     return {
@@ -122,6 +124,8 @@ def _entries(job: Job, key: str) -> list[str]:
 def _variables(job: Job, beside: services.Services) -> dict[str, str]:
     """What the script sees. Names that a CiJob cannot have are told of."""
     values = dind.variables(job, beside.daemon_names) if beside.daemon else dict(job.variables)
+    for name in values.keys() - job.own:  # a commit's message may be of any length
+        values[name] = values[name][:_MAX_VALUE]
     for name in [one for one in values if one.startswith(limits.RESERVED_PREFIX)]:
         job.report.warning(("variables", name), f"{name} is left out: {limits.SAY_RESERVED}")
         del values[name]
