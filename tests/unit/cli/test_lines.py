@@ -40,18 +40,19 @@ MICRO = 1000
 def log_files(draw: st.DrawFn) -> LogFile:
     """Lines of one to three parts, at times that may be equal and may go back by less than a second.
 
-    Only the later parts of a line have times of their own, as no two reads of a clock come out the same.
+    Only the later parts of a line have times of their own, as no two reads of a clock come out the same; and no line is
+    older than a later part of the one before it.
     """
-    log, now = LogFile(), T0
+    log, now, oldest = LogFile(), T0, T0 - NANO
     contents = st.binary(max_size=20).map(lambda data: data.replace(b"\n", b"\x00"))
     for _ in range(draw(st.integers(0, 12))):
         now += draw(st.sampled_from([0, 0, MICRO, 333_000 * MICRO, NANO, 3 * NANO]))
-        begin = now - draw(st.sampled_from([0, 0, 0, MICRO, NANO // 2]))
+        begin = max(oldest, now - draw(st.sampled_from([0, 0, 0, MICRO, NANO // 2])))
         parts = [(begin, draw(contents))]
         for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
             now += draw(st.sampled_from([MICRO, NANO // 2, 2 * NANO]))
             parts.append((now + 7, draw(contents)))
-            now += MICRO
+            now = oldest = now + MICRO
         parts[-1] = (parts[-1][0], parts[-1][1] + b"\n")
         log.write(*parts)
     without_newline: bool = draw(st.booleans())

@@ -13,7 +13,7 @@ def a_job(phase: str = "", spec: Body | None = None, **status: object) -> Body:
     return {"spec": {"image": "ubuntu", **(spec or {})}, "status": {**({"phase": phase} if phase else {}), **status}}
 
 
-def a_pod(node: str = "node1", conditions: tuple[Body, ...] = (), **states: Body) -> Body:
+def a_pod(states: dict[str, Body] | None = None, node: str = "node1", conditions: tuple[Body, ...] = ()) -> Body:
     containers = [{"name": name, "image": f"{name}:1"} for name in ("dind", "git", "redis")]
     return {
         "spec": {
@@ -23,7 +23,7 @@ def a_pod(node: str = "node1", conditions: tuple[Body, ...] = (), **states: Body
         },
         "status": {
             "conditions": list(conditions),
-            "containerStatuses": [{"name": name, "state": one} for name, one in states.items()],
+            "containerStatuses": [{"name": name, "state": one} for name, one in (states or {}).items()],
         },
     }
 
@@ -47,26 +47,26 @@ ALL_UP: dict[str, Body] = {"dind": RUNNING, "git": ENDED, "redis": RUNNING}
         (a_job(), a_pod(node="", conditions=(NO_ROOM,)), f"no node has room yet: {NO_ROOM['message']}"),
         (
             a_job(),
-            a_pod(dind=CREATING),
+            a_pod({"dind": CREATING}),
             "starting the Docker daemon on node1: dind:1 (pulled first where the node does not have it)",
         ),
-        (a_job(), a_pod(dind=RUNNING, git=RUNNING), "checking out the repository"),
-        (a_job(), a_pod(dind=BACKOFF), "the Docker daemon waits: ImagePullBackOff: no such tag"),
+        (a_job(), a_pod({"dind": RUNNING, "git": RUNNING}), "checking out the repository"),
+        (a_job(), a_pod({"dind": BACKOFF}), "the Docker daemon waits: ImagePullBackOff: no such tag"),
         (
             a_job(),
-            a_pod(dind=RUNNING, git=ENDED, redis=BACKOFF),
+            a_pod({"dind": RUNNING, "git": ENDED, "redis": BACKOFF}),
             "the service redis waits: ImagePullBackOff: no such tag",
         ),
         (
             a_job(),
-            a_pod(**ALL_UP, job=CREATING),
+            a_pod({**ALL_UP, "job": CREATING}),
             "starting the job's container on node1: ubuntu:25.10 (pulled first where the node does not have it)",
         ),
-        (a_job(), a_pod(**ALL_UP, job=RUNNING), "waiting for the Docker daemon"),
-        (a_job(spec={"docker": {"enabled": False}}), a_pod(job=RUNNING), "running on node1"),
-        (a_job("Running"), a_pod(**ALL_UP, job=ENDED), "the script has ended: waiting for the verdict"),
+        (a_job(), a_pod({**ALL_UP, "job": RUNNING}), "waiting for the Docker daemon"),
+        (a_job(spec={"docker": {"enabled": False}}), a_pod({"job": RUNNING}), "running on node1"),
+        (a_job("Running"), a_pod({**ALL_UP, "job": ENDED}), "the script has ended: waiting for the verdict"),
         (a_job("Running", spec={"cancel": "Graceful"}), a_pod(), "being cancelled: the script may clean up"),
-        (a_job("Succeeded"), a_pod(**ALL_UP, job=ENDED), ""),
+        (a_job("Succeeded"), a_pod({**ALL_UP, "job": ENDED}), ""),
         (a_job("Cancelled", spec={"cancel": "Immediate"}), None, ""),
     ],
 )
@@ -75,7 +75,7 @@ def test_what_is_said_of_a_job(job: Body, pod: Body | None, said: str) -> None:
 
 
 def test_a_job_that_printed_something_has_its_daemon() -> None:
-    assert state.describe(a_job(), a_pod(**ALL_UP, job=RUNNING), printed=True) == "running on node1"
+    assert state.describe(a_job(), a_pod({**ALL_UP, "job": RUNNING}), printed=True) == "running on node1"
 
 
 def test_bare_bodies_are_described_too() -> None:
