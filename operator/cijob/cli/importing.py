@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from cijob.importers.gitlab.model import Finding, Pipeline, Request
+    from cijob.importers.gitlab.model import Finding, Pipeline, Place, Request
 
 #: What GitLab calls a pipeline's file unless it is told otherwise.
 USUAL: Final = ".gitlab-ci.yml"
@@ -37,21 +39,36 @@ def root_of(file: Path) -> Path:
 
 
 def import_pipeline(root: Path, request: Request) -> Pipeline:
-    """The pipeline of a file; what is wrong with it is told before this fails.
+    """The pipeline of a file, its places with paths from the current folder; what is wrong is told before this fails.
 
     Raises:
         CliError: there is none.
     """
+    way = os.path.relpath(root.resolve())
     try:
-        return load(LocalFiles(root), request)
+        pipeline = load(LocalFiles(root), request)
     except ImportFailed as failure:
-        tell(failure.findings)
+        tell(_from_here(failure.findings, way))
         errors = sum(one.severity is Severity.ERROR for one in failure.findings)
         count = "an error" if errors == 1 else f"{errors} errors"
         raise CliError(
-            f"{request.file} is no pipeline that could run: {count}, named above",
+            f"{os.path.normpath(os.path.join(way, request.file))} is no pipeline that could run: {count}, named above",  # noqa: PTH118  text
             "`cijob convert` checks it again without running anything.",
         ) from failure
+    return replace(
+        pipeline,
+        jobs=tuple(replace(job, place=_place(job.place, way)) for job in pipeline.jobs),
+        findings=_from_here(pipeline.findings, way),
+    )
+
+
+def _from_here(findings: tuple[Finding, ...], way: str) -> tuple[Finding, ...]:
+    return tuple(replace(one, place=_place(one.place, way)) for one in findings)
+
+
+def _place(place: Place, way: str) -> Place:
+    """A place in a file below the root, where `way` leads from the current folder to the root."""
+    return replace(place, file=os.path.normpath(os.path.join(way, place.file)))  # noqa: PTH118  text
 
 
 def tell(findings: Iterable[Finding]) -> None:

@@ -61,6 +61,19 @@ def test_what_is_not_converted_is_on_the_standard_error_with_its_line(folder: Pa
     assert told[-1] == "1 of 3 jobs converts completely"
 
 
+def test_lines_are_of_files_as_seen_from_here(folder: Path) -> None:
+    done = convert(folder.parent, f"{folder.name}/.gitlab-ci.yml")
+    assert f"\n{folder.name}/.gitlab-ci.yml:3: not converted: cache: " in f"\n{done.stderr}"
+    assert done.stdout.startswith(f"# build, of the stage build: {folder.name}/.gitlab-ci.yml:2\n")
+
+
+def test_a_file_of_another_name_includes_from_the_root_of_its_repository(folder: Path) -> None:
+    (folder / ".git").mkdir()
+    (folder / "ci").mkdir()
+    (folder / "ci" / "all.yml").write_text("include: {local: /.gitlab-ci.yml}\n")
+    assert len(documents(convert(folder, "ci/all.yml").stdout)) == 3
+
+
 def test_strict_fails_on_what_is_not_converted(folder: Path) -> None:
     assert convert(folder, "--strict").returncode == 1
     assert convert(folder, "--strict", "--job", "build").returncode == 0
