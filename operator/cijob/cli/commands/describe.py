@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from cijob.cli.options import Target, output, target
+from cijob.cli.options import Target, completed, output, target
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completed("jobs"))
 @target()
 @output("json", "yaml", "name")
 def command(*, name: str, target: Target, output: str | None) -> int:

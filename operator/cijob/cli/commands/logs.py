@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cijob.cli.options import DURATION, target
+from cijob.cli.options import DURATION, completed, target
 
 if TYPE_CHECKING:
     from cijob.cli.options import Target
 
 
 @click.command
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("name", metavar="[NAME]", required=False, shell_complete=completed("jobs"))
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job ends, over all its attempts.")
 @click.option("--dind", is_flag=True, help="The log of the job's Docker daemon.")
 @click.option("-c", "--container", metavar="NAME", help="The log of this container: job, dind, git, or a service.")

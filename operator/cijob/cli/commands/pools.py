@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from cijob.cli.options import Target, output, target
+from cijob.cli.options import Target, completed, output, target
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completed("pools"))
 @target()
 @output("json", "yaml", "wide", "name")
 def command(*, name: str | None, target: Target, output: str | None) -> int:

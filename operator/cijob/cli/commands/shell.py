@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cijob.cli.options import target
+from cijob.cli.options import completed, target
 
 if TYPE_CHECKING:
     from cijob.cli.options import Target
 
 
 @click.command
-@click.argument("name")
+@click.argument("name", shell_complete=completed("jobs"))
 @click.argument("words", metavar="[-- COMMAND ARG...]", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "-c", "--container", default="job", show_default=True, metavar="NAME", help="job, dind, or the name of a service."
