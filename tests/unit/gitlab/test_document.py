@@ -154,6 +154,14 @@ def test_a_file_of_hidden_jobs_alone_is_an_error() -> None:
     assert found(".a: {script: [x]}\n") == [f"{CI}:1: error: there is no job that is not hidden"]
 
 
+def test_a_file_whose_jobs_were_not_fetched_is_an_error_that_says_so() -> None:
+    said = found("include: {template: A.yml}\nimage: x\n")
+    assert (
+        f"{CI}:1: error: there is no job that is not hidden here; all may be in what is included in {CI}:1 and was not fetched"
+        in said
+    )
+
+
 def test_all_that_is_wrong_with_extends_and_references_is_said_at_once() -> None:
     lines = failure("a: {extends: .x, script: [x]}\nb: {script: [!reference [.y, z]]}\n")
     assert [line.split(":")[1] for line in lines] == ["1", "2"]

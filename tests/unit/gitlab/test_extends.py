@@ -58,7 +58,13 @@ def chain(levels: int) -> str:
 
 def test_a_chain_may_have_eleven_levels() -> None:
     assert document(chain(MAX_LEVELS - 1)).jobs[0].config["script"] == ["x"]
-    assert "extends has more than 11 levels: test extends .j1 extends" in failure(chain(MAX_LEVELS))[0]
+    assert failure(chain(MAX_LEVELS)) == [f"{CI}:1: error: extends: extends has more than 11 levels (test)"]
+
+
+def test_the_levels_are_counted_in_whatever_order_the_jobs_stand() -> None:
+    lines = chain(MAX_LEVELS).splitlines()
+    said = failure("\n".join(reversed(lines)))
+    assert said == [f"{CI}:{len(lines)}: error: extends: extends has more than 11 levels (test)"]
 
 
 def test_a_circle_is_refused_with_its_jobs() -> None:
@@ -86,6 +92,19 @@ def test_a_base_that_may_be_in_what_was_not_fetched_is_named_and_the_job_goes_on
         in found(text)[1]
     )
     assert document(text).jobs[0].config["script"] == ["x"]
+
+
+def test_a_base_that_is_not_at_hand_is_said_of_the_jobs_that_need_it() -> None:
+    text = """\
+        include: {project: g/p, file: a.yml}
+        .unused: {extends: .elsewhere}
+        .used: {extends: .elsewhere}
+        one: {extends: .used, script: [x]}
+        two: {script: [x]}
+        """
+    assert [line for line in found(text) if "extends" in line] == [
+        f"{CI}:3: not converted: extends: there is no .elsewhere here; it may be in what is included in {CI}:1 and was not fetched (one)"
+    ]
 
 
 _PLACE = Place("ci.yml", 1)

@@ -33,12 +33,6 @@ def test_a_file_that_is_not_there_is_named(files: Files) -> None:
         files.read("ci/three.yml")
 
 
-def test_files_and_folders_exist(files: Files) -> None:
-    assert files.exists("ci/deep/two.yml")
-    assert files.exists("ci/deep")
-    assert not files.exists("ci/three.yml")
-
-
 def test_globs_find_files_but_nothing_of_git(files: Files) -> None:
     assert files.glob("**/*.yml") == [".gitlab-ci.yml", "ci/deep/two.yml", "ci/one.yml"]
     assert files.glob("/ci/*.yml") == ["ci/one.yml"]
@@ -56,7 +50,6 @@ def test_what_leads_out_of_the_folder_is_refused(tmp_path: Path, path: str) -> N
     files = LocalFiles(root)
     with pytest.raises(Unreadable, match="outside of the folder"):
         files.read(path)
-    assert not files.exists(path)
     assert files.glob("../*") == []
     assert "folder/outside.yml" not in files.glob("**/*")
 

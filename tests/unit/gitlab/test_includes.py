@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from cijob.importers.gitlab.document import read
+from cijob.importers.gitlab.files import MemoryFiles
+from cijob.importers.gitlab.findings import told
 from cijob.importers.gitlab.includes import MAX_INCLUDES
+from cijob.importers.gitlab.model import ImportFailed, Request
 from tests.unit.gitlab.reading import CI, document, failure, found
 
 JOB = "test: {script: [x]}\n"
@@ -117,11 +121,25 @@ def test_a_wildcard_without_files_is_said() -> None:
     assert found(f"include: ci/*.yml\n{JOB}") == [f"{CI}:1: note: include:local: no file matches ci/*.yml"]
 
 
+class Counting(MemoryFiles):
+    """Files that count how often they are read."""
+
+    reads = 0
+
+    def read(self, path: str) -> str:
+        self.reads += 1
+        return super().read(path)
+
+
 def test_there_is_a_bound_to_the_files_that_are_included() -> None:
-    others = {f"ci/{n}.yml": JOB for n in range(MAX_INCLUDES + 5)}
-    assert failure(f"include: ci/*.yml\n{JOB}", others) == [
+    texts = {CI: f"include: ci/*.yml\n{JOB}"} | {f"ci/{n}.yml": JOB for n in range(MAX_INCLUDES + 5)}
+    files = Counting(texts)
+    with pytest.raises(ImportFailed) as caught:
+        read(files, Request(file=CI))
+    assert told(caught.value.findings) == [
         f"{CI}:1: error: include:local: a pipeline has at most {MAX_INCLUDES} includes"
     ]
+    assert files.reads == MAX_INCLUDES + 1
 
 
 def test_the_pipelines_own_file_has_to_be_there() -> None:

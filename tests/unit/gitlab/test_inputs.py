@@ -110,6 +110,8 @@ def test_split_makes_a_list() -> None:
             "{v: x1}",
             ".gitlab-ci.yml:3: error: spec:inputs:v: the input v, x1, does not match /^v/",
         ),
+        ("{v: {type: number}}", "{v: true}", "has to be of the type number"),
+        ("{v: {type: boolean}}", "{v: 1}", "has to be of the type boolean"),
         ("{v: {regex: '('}}", "{v: x1}", "has a regex that cannot be read"),
     ],
 )

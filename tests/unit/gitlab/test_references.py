@@ -88,3 +88,17 @@ def test_a_key_of_a_job_may_be_in_what_was_not_fetched_too() -> None:
     assert found(text)[1].startswith(
         f"{CI}:5: not converted: !reference: !reference [.setup, script] is not here; it may be in"
     )
+
+
+def test_what_is_not_at_hand_is_said_of_the_jobs_that_need_it() -> None:
+    text = """\
+        include: {template: A.yml}
+        .unused: {script: [!reference [.elsewhere, script]]}
+        .used: {before_script: [!reference [.elsewhere, script]]}
+        test: {extends: .used, script: [x]}
+        default: {image: !reference [.elsewhere, image]}
+        """
+    lines = [line for line in found(text) if "!reference" in line]
+    assert [line.split(": ")[0] for line in lines] == [f"{CI}:3", f"{CI}:5"]
+    assert lines[0].endswith("(test)")
+    assert lines[1].endswith("was not fetched")

@@ -61,13 +61,20 @@ def read(files: Files, request: Request) -> Document:
     stages = _stages(config, assembled.left_out, findings)
     jobs = raw_jobs(config, stages, assembled.left_out, findings)
     if not jobs:
-        findings.append(Finding(Severity.ERROR, Place(request.file, 1), "", "there is no job that is not hidden"))
+        findings.append(_no_jobs(Place(request.file, 1), assembled.left_out))
     variables = _mapping(config, "variables", findings)
     workflow = _mapping(config, "workflow", findings)
     if workflow is not None and isinstance(workflow.get("rules"), Sequence_):
         workflow = workflow.copy()
         workflow["rules"] = flatten(workflow["rules"])
     return Document(stages, workflow, Mapping(config.place) if variables is None else variables, jobs, findings)
+
+
+def _no_jobs(start: Place, left_out: Sequence[Place]) -> Finding:
+    message = "there is no job that is not hidden"
+    if left_out:
+        message += f" here; all may be in what is included in {left_out[0]} and was not fetched"
+    return Finding(Severity.ERROR, start, "", message)
 
 
 def _stop_at_errors(findings: list[Finding]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cijob.importers.gitlab.model import Finding, Severity
@@ -28,21 +29,44 @@ def resolve(config: Mapping, left_out: Sequence[Place], findings: list[Finding])
     return _Extending(config, left_out, findings).all()
 
 
+@dataclass(frozen=True, slots=True)
+class _Extended:
+    """One entry with what it extends.
+
+    Attributes:
+        value: all its keys.
+        levels: entries in its longest chain, itself included.
+        missing: bases, of it and of its bases, that are not at hand, and where they are named.
+    """
+
+    value: Mapping
+    levels: int
+    missing: tuple[tuple[Place, str], ...]
+
+
 class _Extending:
     def __init__(self, config: Mapping, left_out: Sequence[Place], findings: list[Finding]) -> None:
         self._config = config
         self._left_out = left_out
         self._findings = findings
-        self._done: dict[str, Mapping] = {}
+        self._done: dict[str, _Extended] = {}
 
     def all(self) -> Mapping:
         out = self._config.copy()
         for name, value in self._config.items():
             if isinstance(value, Mapping):
-                out[name] = self._entry(name, ())
+                extended = self._entry(name, ())
+                out[name] = extended.value
+                if not name.startswith("."):  # a hidden job that nobody extends does no harm
+                    self._name_missing(name, extended)
         return out
 
-    def _entry(self, name: str, path: tuple[str, ...]) -> Mapping:
+    def _name_missing(self, job: str, extended: _Extended) -> None:
+        for place, base in dict.fromkeys(extended.missing):
+            where = f"it may be in what is included in {self._left_out[0]} and was not fetched"
+            self._findings.append(Finding(Severity.WARNING, place, "extends", f"there is no {base} here; {where}", job))
+
+    def _entry(self, name: str, path: tuple[str, ...]) -> _Extended:
         """One entry extended.
 
         Args:
@@ -53,20 +77,19 @@ class _Extending:
             return self._done[name]
         value: Mapping = self._config[name]
         place, path = place_of(value, "extends"), (*path, name)
-        merged = Mapping(value.place)
+        merged, levels, missing = Mapping(value.place), 1, list[tuple["Place", str]]()
         for base in self._names(value, place, name):
-            if base in path:
-                circle = " extends ".join([*path[path.index(base) :], base])
-                self._error(place, name, f"extends goes round in a circle: {circle}")
-            elif len(path) >= MAX_LEVELS:
-                self._error(
-                    place, path[0], f"extends has more than {MAX_LEVELS} levels: {' extends '.join([*path, base])}"
-                )
-            elif self._is_there(base, place, name):
-                merged = deep_merge(merged, self._entry(base, path))
-        extended = deep_merge(merged, value)
-        self._done[name] = extended
-        return extended
+            if base not in self._config and self._left_out:
+                missing.append((place, base))
+            elif self._is_there(base, place, name) and self._ends(base, place, path):
+                extended = self._entry(base, path)
+                merged = deep_merge(merged, extended.value)
+                levels = max(levels, extended.levels + 1)
+                missing += extended.missing
+        if levels == MAX_LEVELS + 1:
+            self._error(place, name, f"extends has more than {MAX_LEVELS} levels")
+        self._done[name] = _Extended(deep_merge(merged, value), levels, tuple(missing))
+        return self._done[name]
 
     def _names(self, value: Mapping, place: Place, job: str) -> list[str]:
         names = value.get("extends")
@@ -81,15 +104,17 @@ class _Extending:
             return True
         if base in self._config:
             self._error(place, job, f"{base} is no job: its value is not a mapping")
-        elif self._left_out:
-            message = (
-                f"there is no {base} here; it may be in what is included in {self._left_out[0]} and was not fetched"
-            )
-            self._findings.append(Finding(Severity.WARNING, place, "extends", message, job))
         else:
             jobs = [name for name, value in self._config.items() if isinstance(value, Mapping) and name != job]
             self._error(place, job, f"there is no {base}{did_you_mean(base, jobs)}")
         return False
+
+    def _ends(self, base: str, place: Place, path: tuple[str, ...]) -> bool:
+        """Whether a base does not extend, in the end, what extends it."""
+        if base in path:
+            circle = " extends ".join([*path[path.index(base) :], base])
+            self._error(place, path[-1], f"extends goes round in a circle: {circle}")
+        return base not in path
 
     def _error(self, place: Place, job: str, message: str) -> None:
         self._findings.append(Finding(Severity.ERROR, place, "extends", message, job))

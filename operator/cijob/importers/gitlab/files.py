@@ -30,9 +30,6 @@ class Files(Protocol):
             Unreadable: it is not there, not a text, too large, or not inside the root.
         """
 
-    def exists(self, path: str) -> bool:
-        """Whether there is a file, or a folder, of this path."""
-
     def glob(self, pattern: str) -> list[str]:
         """Files that match a pattern of `rules:exists`, sorted: `*`, `**/`, `?`, `[...]`, `{a,b}`."""
 
@@ -52,11 +49,6 @@ class MemoryFiles:
         if text is None:
             raise Unreadable(f"there is no file {path.lstrip('/')}")
         return text
-
-    def exists(self, path: str) -> bool:
-        """See Files."""
-        wanted = path.strip("/")
-        return any(one == wanted or one.startswith(f"{wanted}/") for one in self._texts)
 
     def glob(self, pattern: str) -> list[str]:
         """See Files."""
@@ -91,13 +83,6 @@ class LocalFiles:
             raise Unreadable(f"{path} is not a text in UTF-8") from None
         except OSError as error:
             raise Unreadable(f"{path} cannot be read: {error.strerror}") from None
-
-    def exists(self, path: str) -> bool:
-        """See Files."""
-        try:
-            return self._inside(path).exists()
-        except Unreadable:
-            return False
 
     def glob(self, pattern: str) -> list[str]:
         """See Files."""

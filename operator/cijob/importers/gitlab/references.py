@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cijob.importers.gitlab.model import Finding, Severity
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Reference, Sequence_, place_of
+from cijob.importers.gitlab.rawjobs import GLOBAL_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,8 @@ def resolve(config: Mapping, left_out: Sequence[Place], findings: list[Finding])
     """
     out = Mapping(config.place)
     for name, value in config.items():
-        resolved = _Resolving(config, left_out, findings, name).value(value, ())
+        job = "" if name in GLOBAL_KEYS else name
+        resolved = _Resolving(config, left_out, findings, job).value(value, ())
         if resolved is not _NOTHING:
             out.put(name, resolved, place_of(config, name))
     return out
@@ -47,6 +49,7 @@ class _Resolving:
         self._left_out = left_out
         self._findings = findings
         self._job = job
+        self._hidden = job.startswith(".")
 
     def value(self, value: Any, chain: tuple[Reference, ...]) -> Any:  # noqa: ANN401 - a value of YAML
         """A value with all references in it resolved; `chain`: those that led to it."""
@@ -82,6 +85,8 @@ class _Resolving:
         return self.value(node, (*chain, reference))
 
     def _missing(self, reference: Reference, step: str, node: Any) -> object:  # noqa: ANN401 - a value of YAML
+        if self._left_out and self._hidden:  # it is said of the jobs that take it
+            return _NOTHING
         if self._left_out:
             message = (
                 f"{reference} is not here; it may be in what is included in {self._left_out[0]} and was not fetched"

@@ -32,6 +32,7 @@ _STANDARD_TAG = "tag:yaml.org,2002:"
 _REFERENCE = "!reference takes names in a list: !reference [job, script]"
 
 _HINTS = {
+    "could not find expected ':'": "the line is taken for a key; in a block, which begins with |, it needs more spaces",
     "mapping values are not allowed": "a text that holds `: ` needs quotes",
     "cannot start any token": "a tab cannot indent, and a text that begins with one of @ ` % needs quotes",
     "did not find expected key": "look for an indentation that fits neither the line above nor a mapping further out",
@@ -191,7 +192,7 @@ class _Reader:
             self._refuse(place, f"{text} without quotes is {refused} to GitLab, which refuses it; put it in quotes")
         if not isinstance(value, bool) and isinstance(value, int | float) and (seen := text_of(value)) != text:
             self._note(
-                place, text, f"{text} without quotes is the number {seen} to GitLab; put it in quotes if it is a text"
+                place, "", f"{text} without quotes is the number {seen} to GitLab; put it in quotes if it is a text"
             )
         return value
 
