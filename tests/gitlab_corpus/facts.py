@@ -96,14 +96,23 @@ def _files(folder: Path) -> MemoryFiles:
 
 
 def _first(files: MemoryFiles, request: Request) -> Fact:
-    """The first pipeline that there is: of a push to the default branch, of a tag, of a merge request."""
-    tag = replace(request.ref, branch="", tag="v1.0.0")
-    merge = replace(request.ref, branch="topic", source="merge_request_event")
-    for name, ref in (("branch", request.ref), ("tag", tag), ("merge request", merge)):
+    """The first pipeline that there is, or else the first refusal."""
+    refused: Fact = {"for": "", "jobs": 0, "complete": 0, "daemons": 0, "stops": {}, "errors": []}
+    for name, ref in _states(request.ref):
         outcome = _outcome(files, replace(request, ref=ref))
-        if outcome is not None:
+        if outcome is not None and not outcome["errors"]:
             return {"for": name, **outcome}
-    return {"for": "", "jobs": 0, "complete": 0, "daemons": 0, "stops": {}, "errors": []}
+        if outcome is not None and not refused["errors"]:
+            refused = {"for": name, **outcome}
+    return refused
+
+
+def _states(ref: Ref) -> Iterator[tuple[str, Ref]]:
+    """What pipelines run for: a push to the default branch or to another that files name, a tag, a merge request."""
+    for branch in dict.fromkeys((ref.branch, "main", "master", "develop", "dev")):
+        yield "branch", replace(ref, branch=branch)
+    yield "tag", replace(ref, branch="", tag="v1.0.0")
+    yield "merge request", replace(ref, branch="topic", source="merge_request_event")
 
 
 def _outcome(files: MemoryFiles, request: Request) -> Fact | None:
