@@ -58,6 +58,7 @@ async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Trans
         CliError: it was cancelled or left; the API server was gone for five minutes.
     """
     screen, began = Screen(), time.monotonic()
+    look = f"`cijob logs {name} -n {namespace} -f` shows it."
     if transfer is not None:
         from cijob.cli.files.transfer import in_words
 
@@ -68,8 +69,12 @@ async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Trans
             partial(creation.cancel, api, namespace, name),
             screen,
             what=f"the job {name}",
-            look=f"`cijob logs {name} -n {namespace} -f` shows it.",
+            look=look,
         )
+    except BrokenPipeError:  # `cijob run | head`: the job goes on
+        raise
+    except OSError as error:
+        raise CliError(f"the log cannot be written: {error.strerror}", f"The job goes on. {look}") from error
     finally:
         screen.close()
     _report(name, namespace, outcome, time.monotonic() - began)

@@ -49,7 +49,7 @@ class LogStream:
         tell: Callable[[str], None] = lambda _text: None,
         trouble: Callable[[str], None] | None = None,
     ) -> None:
-        self.over = not follow
+        self.over, self._follow = not follow, follow
         self._api, self._namespace, self._pod, self._container = api, namespace, pod, container
         self._lines = LogLines(timestamps=timestamps)
         self._tell = tell
@@ -68,13 +68,15 @@ class LogStream:
         """
         done = False
         while not done:
-            # What ends after the container has ended has all that there is.
-            last = self.over
+            # An answer that was asked for after the container's end has all that there is; unless the API server lost the
+            # kubelet on the way, which looks like an end: so it is asked until nothing is new.
+            last, new = self.over, False
             self._lines.begin()
             try:
                 async for piece in self._connection(follow=not last):
+                    new = True
                     yield piece
-                done = last and self._complete
+                done = last and self._complete and not (new and self._follow)
             except ApiNotFound:
                 if self._lines.since is None:
                     raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Patience:
 
     async def failed(self, error: ApiUnavailable) -> None:
         """Wait before the next try; raises the error when the time for tries is over."""
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         self._since = self._since if self._since is not None else now
         if now - self._since > self._limit:
             raise error
