@@ -63,6 +63,11 @@ def test_a_key_that_goes_with_another_is_not_told_twice() -> None:
     assert [one.partition(": ")[0] for one in warnings(text)] == ["needs:project"]
 
 
+def test_a_key_of_which_the_conditions_tell_is_not_told_twice() -> None:
+    text = "rules: [{changes: {paths: [a], compare_to: main}}]"
+    assert [one.partition(": ")[0] for one in warnings(text)] == ["rules:changes:compare_to"]
+
+
 def test_keys_of_workflow_and_variables_are_looked_at() -> None:
     text = """#file
 workflow: {name: x, auto_cancel: {on_new_commit: none}, rulez: []}

@@ -297,6 +297,15 @@ class TestFailure:
         assert errors("allow_failure: {exit_codes: x}")[0].startswith("allow_failure:exit_codes")
 
 
+def test_variables_of_a_rule_go_above_the_jobs_and_into_its_values() -> None:
+    found = job("""
+        image: "alpine:$V"
+        variables: {V: "1", W: "w$V"}
+        rules: [{if: $CI, variables: {V: "2"}}]
+        """)
+    assert (found.spec["image"], found.spec["variables"]["W"]) == ("alpine:2", "w2")
+
+
 def test_a_delayed_job_has_its_delay() -> None:
     found = job("when: delayed\nstart_in: 90 seconds")
     assert (found.when, found.start_in) == (When.DELAYED, 90)

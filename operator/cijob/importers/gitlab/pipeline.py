@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cijob.importers.gitlab import document, keys, needs, rules
 from cijob.importers.gitlab.drafts import Draft, Drafter
-from cijob.importers.gitlab.findings import failed, incomplete
+from cijob.importers.gitlab.findings import failed
 from cijob.importers.gitlab.model import Finding, ImportFailed, Pipeline, PipelineJob, Place, Severity
 from cijob.importers.gitlab.nodes import place_of
 from cijob.importers.gitlab.predefined import predefined
@@ -87,7 +87,7 @@ def _linked(drafts: list[Draft], found: document.Document) -> list[PipelineJob]:
     jobs = needs.Jobs(
         instances=_by_name(drafts),
         stages={draft.name: stages.index(draft.stage) for draft in running},
-        left_out=frozenset(draft.raw.name for draft in drafts if draft.left_out) | incomplete(found.findings),
+        left_out=frozenset(draft.raw.name for draft in drafts if draft.left_out),
         unread=any(one.severity is Severity.WARNING and one.key.startswith("include:") for one in found.findings),
     )
     leave = frozenset(draft.name for draft in running if draft.job and draft.job.artifacts)
