@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cijob.cli import console
-from cijob.cli.pipeline.boards import Lines, Single, Tree, board_for, prefix
+from cijob.cli.pipeline.boards import Lines, Single, prefix
 from cijob.cli.pipeline.schedule import State, begin
 from cijob.cli.pipeline.tree import Sight
+from cijob.cli.pipeline.treeboard import Tree, board_for
 from tests.unit.cli.pipelines import a_job, a_pipeline
 
 if TYPE_CHECKING:

@@ -5,35 +5,35 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
-
-from cijob.cli import console, creation, overrides
+from cijob.cli import creation, overrides
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
-from cijob.cli.files.bundle import Bundle, mib
+from cijob.cli.files.bundle import Bundle
 from cijob.cli.files.transfer import Limits, prepare
 from cijob.cli.follow.follow import Outcome, follow
 from cijob.cli.importing import USUAL
 from cijob.cli.interrupt import Mode, interruptible
-from cijob.cli.lookup import missing_namespace
+from cijob.cli.lookup import find_pool, missing_namespace
 from cijob.cli.pipeline.artifacts import Store
-from cijob.cli.pipeline.boards import board_for
+from cijob.cli.pipeline.boards import JobView
 from cijob.cli.pipeline.jobs import LABEL_PIPELINE, manifest, with_timeout
 from cijob.cli.pipeline.plan import Plan, plan
+from cijob.cli.pipeline.reporting import report
 from cijob.cli.pipeline.schedule import Result, State, begin
-from cijob.cli.pipeline.tree import MARKS, NOTHING, outcome, summary
+from cijob.cli.pipeline.tree import NOTHING
+from cijob.cli.pipeline.treeboard import board_for
 from cijob.cli.pipeline.variables import with_dotenv
-from cijob.cli.printing import Table, duration
+from cijob.cli.printing import duration
 from cijob.errors import ApiError, ApiNotFound
 from cijob.models import Phase
+from cijob.names import DEFAULT_POOL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cijob.cli.api import Api
     from cijob.cli.files.collect import Taken
     from cijob.cli.files.transfer import Transfer
@@ -69,6 +69,7 @@ async def run_pipeline(api: Api, options: RunOptions) -> int:
         board = board_for(len(planned.pipeline.jobs))
         run = Run(api, options, planned, files, Store(Path(scratch), options.artifacts), board)
         try:
+            await run.check()
             await interruptible(run.run(), run.cancel, board, what="what runs of the pipeline", look=run.look)
         finally:
             board.close()
@@ -106,6 +107,17 @@ class Run:
             case Result.SUCCEEDED | Result.BLOCKED:
                 return Exit.OK
 
+    async def check(self) -> None:
+        """Looks, before the first job is created, for what would make one fail: options, and pools that are not there.
+
+        Raises:
+            CliError: there is something.
+        """
+        pools = {str(self._spec(job).get("poolName") or DEFAULT_POOL) for job in self._plan.pipeline.jobs}
+        with suppress(ApiError):  # who may not read pools may use them
+            for pool in sorted(pools):
+                await find_pool(self._api, pool)
+
     async def run(self) -> None:
         """Starts jobs, follows them, and starts those that can start then, until the pipeline is over."""
         running: dict[asyncio.Task[None], str] = {}
@@ -125,6 +137,9 @@ class Run:
                         task.result()
                     elif not task.cancelled():
                         self._move(self._schedule.due(delayed))
+        except OSError:  # the log's reader is gone, or a disk is full
+            self._board.note(f"what runs goes on, and nothing else starts. {self.look}")
+            raise
         finally:
             for task in (*running, *self._waiting):
                 task.cancel()
@@ -140,22 +155,8 @@ class Run:
         await asyncio.gather(*(creation.cancel(self._api, self._api.namespace, name, mode) for name in names if name))
 
     def report(self) -> None:
-        """The summary, on stderr. The only job of a pipeline has said all that there is to say."""
-        good = self._schedule.result() is Result.SUCCEEDED
-        rows = summary(self._schedule, self._sights)
-        created = [sight.cijob for sight in self._sights.values() if sight.cijob]
-        if len(rows) == len(created) == 1:
-            if not good:
-                _say(f"`cijob describe {created[0]} -n {self._api.namespace}` tells more.")
-            return
-        _say(outcome(self._schedule, time.monotonic() - self._began), "quiet" if good else "bad")
-        table = Table("JOB", "RESULT", "TIME", "NOTE")
-        for state, name, took, why in rows:
-            table.add(name, (state.value, MARKS[state][2]), took, why)
-        for line in table.lines():
-            console.err().print(line, soft_wrap=True)
-        if not good:
-            _say(self.look)
+        """The summary, on stderr."""
+        report(self._schedule, self._sights, time.monotonic() - self._began, self._api.namespace, self.look)
 
     # --- one job --------------------------------------------------------------------------------------------------------
 
@@ -174,7 +175,7 @@ class Run:
         self._end(job, ended)
 
     async def _followed(self, job: PipelineJob) -> tuple[Outcome, Taken | None]:
-        view = _View(self, job.name)
+        view = JobView(self._board, job.name, self._doing)
         spec = self._spec(job)
         files = self._files if job.wants_files else Bundle()
         bundle = await asyncio.to_thread(self._store.bundle, job, files)
@@ -259,54 +260,12 @@ class Run:
     def _see(self, name: str, **changes: object) -> None:
         self._sights[name] = replace(self._sights.get(name, NOTHING), **changes)  # type: ignore[arg-type]  # fields of Sight
 
-    def doing(self, name: str, text: str) -> None:
+    def _doing(self, name: str, text: str) -> None:
         """What a job does now."""
         self._see(name, doing=text)
         self._board.show(self._schedule, self._sights)
-
-    @property
-    def board(self) -> Board:
-        """Where it is shown."""
-        return self._board
-
-    @property
-    def sights(self) -> Mapping[str, Sight]:
-        """What is known of its jobs."""
-        return self._sights
-
-
-class _View:
-    """One job of a run, as `follow` shows it."""
-
-    def __init__(self, run: Run, job: str) -> None:
-        self._run, self._job = run, job
-
-    def progress(self, text: str) -> None:
-        """See View."""
-        self._run.doing(self._job, text)
-        self._run.board.doing(self._job, text)
-
-    def line(self, data: bytes) -> None:
-        """See View."""
-        self._run.board.log(self._job, data)
-
-    def note(self, text: str) -> None:
-        """See View."""
-        self._run.board.note(f"{self._job}: {text}")
-
-    def attempt(self, number: int) -> None:
-        """See View."""
-        self._run.board.attempt(self._job, number)
-
-    def moved(self, what: str, done: int, total: int) -> None:
-        """Files are on their way into the job, or out of it."""
-        self._run.doing(self._job, f"{what}: {mib(done)}" + (f" of {mib(total)}" if total else ""))
 
 
 def _why(ended: Outcome) -> str:
     """What went wrong: the status's sentence, which has the exit code where that says something."""
     return ended.message or ended.reason or f"exit code {ended.exit_code}"
-
-
-def _say(text: str, style: str = "quiet") -> None:
-    console.err().print(Text(f"cijob: {console.plain(text)}", style=style), soft_wrap=True)
