@@ -58,6 +58,14 @@ class TestVariables:
         text = "#file\nvariables:\n  A: b\n  CIJOB_X: y\njob: {image: a, script: [x]}\n"
         assert [one.place.line for one in findings(text, Severity.WARNING)] == [4]
 
+    def test_of_the_job_are_found_there_although_the_pipeline_has_them_too(self) -> None:
+        text = "#file\nvariables: {CIJOB_X: y}\njob:\n  variables: {CIJOB_X: z}\n  image: a\n  script: [x]\n"
+        assert [one.place.line for one in findings(text, Severity.WARNING)] == [4]
+
+    def test_of_the_pipeline_are_found_although_the_job_has_none(self) -> None:
+        text = "#file\nvariables: {CIJOB_X: y}\njob:\n  variables:\n  image: a\n  script: [x]\n"
+        assert [one.place.line for one in findings(text, Severity.WARNING)] == [2]
+
     def test_of_the_commit_have_room(self) -> None:
         found = job("script: [x]", ref=Ref(branch="main", sha="a" * 40, message="x" * 40000)).spec["variables"]
         assert len(found["CI_COMMIT_MESSAGE"]) == 32768

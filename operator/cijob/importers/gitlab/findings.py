@@ -47,9 +47,13 @@ class Report:
     def _place(self, path: tuple[str | int, ...]) -> Place:
         node: Any = self.config
         place = self.place
+        own = self.config.get("variables")
         match path:
-            case ("variables", str(name)) if self.of_all and name in self.of_all and name not in node.get(path[0], ()):
-                return place_of(self.of_all, name)
+            case ("variables", str(name)) if not (isinstance(own, Mapping) and name in own):
+                if self.of_all is not None and name in self.of_all:
+                    return place_of(self.of_all, name)
+            case _:
+                pass
         for step in path:
             match node, step:
                 case Mapping(), str() if step in node:
