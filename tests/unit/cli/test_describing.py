@@ -125,13 +125,13 @@ async def test_events_of_the_job_and_its_pod_are_shown_the_oldest_first(capsys: 
     [
         (
             a_cijob().with_status("Queued", reason="PoolAtCapacity", message="The pool runs as many jobs as it may."),
-            ["What it waits for\n  The pool runs", "Who it waits for\n  The pool's rules", "cijob pools default"],
+            ["What it waits for\n  The pool runs", "What to try\n  - `cijob pools default`"],
             ["Whose fault it is"],
         ),
         (
             a_cijob().with_status("Starting", reason="PullingImage", message="The image is being pulled."),
-            ["What it waits for\n  The image is being pulled."],
-            ["Who it waits for", "Whose fault it is"],
+            ["What it waits for\n  The image is being pulled.", "`cijob cancel build-42` ends"],
+            ["Whose fault it is"],
         ),
         (
             a_cijob().between_attempts("NodeLost", infra=1).with_(status={"message": "The node is gone."}),

@@ -41,6 +41,9 @@ _MENDED: Final = "The spec of a CiJob stays as it is: correct the manifest and r
 _ASK_POOL: Final = "`cijob pools {pool}` shows the pool's rules; ask who runs it for other ones, or name another pool."
 _ASK_CLUSTER: Final = "Ask who runs the cluster if it happens again: the message names what the cluster said."
 _AUTO: Final = "Raise spec.retry.infraLimit (3 when unset): so often such trouble runs a job again by itself."
+_GIVEN_UP: Final = (
+    "What cannot be pulled or started is given up after two minutes; `cijob cancel {name}{n}` ends the job at once."
+)
 _DOCTOR: Final = "`cijob doctor{n}` checks what a cluster needs."
 
 ENDS: Final[dict[Reason, Advice]] = {
@@ -221,56 +224,30 @@ ENDS: Final[dict[Reason, Advice]] = {
 }
 """Of reasons that end a job, or an attempt of it."""
 
-WAITS: Final[dict[Reason, Advice]] = {
-    Reason.SUSPENDED: Advice(
-        Fault.NOBODY,
-        "it waits until spec.suspend is false",
-        ('`kubectl patch cijob {name}{n} --type merge -p \'{{"spec":{{"suspend":false}}}}\'` lets it go.',),
+WAITS: Final[dict[Reason, tuple[str, ...]]] = {
+    Reason.SUSPENDED: (
+        '`kubectl patch cijob {name}{n} --type merge -p \'{{"spec":{{"suspend":false}}}}\'` lets it go.',
     ),
-    Reason.POOL_AT_CAPACITY: Advice(
-        Fault.POOL,
-        "the pool {pool} is full",
-        ("`cijob pools {pool}` shows who runs, who waits, and its place among them.",),
+    Reason.POOL_AT_CAPACITY: ("`cijob pools {pool}` shows who runs, who waits, and its place among them.",),
+    Reason.NAMESPACE_AT_CAPACITY: (
+        "`cijob ls{n} --phase Running` shows them.",
+        "A higher spec.priority goes first within the namespace.",
     ),
-    Reason.NAMESPACE_AT_CAPACITY: Advice(
-        Fault.POOL,
-        "its namespace has as many jobs in the pool {pool} as it may",
-        ("`cijob ls{n} --phase Running` shows them.", "A higher spec.priority goes first within the namespace."),
+    Reason.POOL_HELD: ("`cijob pools {pool}` shows whether it is open again.",),
+    Reason.POOL_NOT_FOUND: (
+        "`cijob pools` lists those that there are.",
+        "`cijob delete {name}{n}`, and run it anew with another spec.poolName.",
     ),
-    Reason.POOL_HELD: Advice(
-        Fault.POOL, "the pool {pool} starts no jobs for now", ("Ask who runs the pool when it opens.",)
+    Reason.QUOTA_EXCEEDED: (
+        "`kubectl describe resourcequota{n}` shows by what.",
+        "Smaller requests in spec.resources and spec.docker.resources fit sooner.",
     ),
-    Reason.POOL_NOT_FOUND: Advice(
-        Fault.MANIFEST,
-        "there is no pool {pool}",
-        (
-            "`cijob pools` lists those that there are.",
-            "`cijob delete {name}{n}`, and run it anew with another spec.poolName.",
-        ),
+    Reason.UNSCHEDULABLE: (
+        "Smaller requests in spec.resources and spec.docker.resources fit sooner.",
+        "Does spec.platform ask for a kind of node that there is not? `kubectl get nodes -L kubernetes.io/arch` shows them.",
+        "`cijob cancel {name}{n}` ends it.",
     ),
-    Reason.QUOTA_EXCEEDED: Advice(
-        Fault.RULES,
-        "the namespace's ResourceQuota is used up",
-        (
-            "`kubectl describe resourcequota{n}` shows by what.",
-            "Smaller requests in spec.resources and spec.docker.resources fit sooner.",
-        ),
-    ),
-    Reason.UNSCHEDULABLE: Advice(
-        Fault.CLUSTER,
-        "no node has room for what it requests, or none is of the kind that it needs",
-        (
-            "The message has the scheduler's words.",
-            "Smaller requests in spec.resources and spec.docker.resources fit sooner; spec.platform asks for a kind of node.",
-        ),
-    ),
-    Reason.PULLING_IMAGE: Advice(
-        Fault.NOBODY,
-        "its node fetches an image; one that cannot be had is given up after two minutes",
-    ),
-    Reason.CONTAINER_STARTING: Advice(
-        Fault.NOBODY,
-        "its containers are being started; what cannot be started is given up after two minutes",
-    ),
+    Reason.PULLING_IMAGE: (_GIVEN_UP,),
+    Reason.CONTAINER_STARTING: (_GIVEN_UP,),
 }
-"""Of reasons for which a job waits."""
+"""What to try while a job waits; whom it waits for is in its message."""

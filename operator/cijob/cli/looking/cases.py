@@ -27,13 +27,17 @@ _EXITS: Final = {
 }
 
 
-def advice_on(reason: str, exit_code: int | None = None, message: str = "") -> Advice | None:
-    """What there is to say on a reason in this case; None for a reason of an operator that is newer than this command."""
-    known = {str(one): advice for one, advice in (ENDS | WAITS).items()}
-    advice = known.get(reason)
+def advice_on(reason: str, exit_code: int | None, message: str) -> Advice | None:
+    """What there is to say on the end of a job or of an attempt; None for a reason that is newer than this command."""
+    advice = {str(one): advice for one, advice in ENDS.items()}.get(reason)
     if advice is None or reason != Reason.SCRIPT_FAILED:
         return advice
     special = [step for said, step in _SAID if said in message]
     if not special and exit_code in _EXITS:
         special = [_EXITS[exit_code]]
     return Advice(advice.fault, advice.why, (*special, *advice.steps))
+
+
+def steps_while_waiting(reason: str) -> tuple[str, ...]:
+    """What to try while a job waits for this reason."""
+    return {str(one): steps for one, steps in WAITS.items()}.get(reason, ())

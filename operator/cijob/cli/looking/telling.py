@@ -8,8 +8,7 @@ from rich.text import Text
 
 from cijob import names
 from cijob.cli.console import PHASES, plain
-from cijob.cli.looking.advice import Fault
-from cijob.cli.looking.cases import advice_on
+from cijob.cli.looking.cases import advice_on, steps_while_waiting
 from cijob.cli.looking.describing import when
 from cijob.cli.looking.jobs import FINISHED, phase_of, pool_of, reason_of, status_of, took
 from cijob.cli.looking.timeline import timeline, waiting_words
@@ -80,7 +79,7 @@ def _pairs(job: Body, now: datetime) -> Iterator[tuple[str, str]]:
         yield "Retry of", notes[_RETRY_OF]
     created = moment(meta["creationTimestamp"])
     yield "Created", f"{_local(created)} ({age(created, now)} ago)" if created else ""
-    if status.get("startTime"):
+    if status.get("startTime") and phase_of(job) != "Starting":
         yield ("Took" if status.get("completionTime") else "Runs for"), took(job, now)
     if status.get("attempt"):
         yield "Attempts", _attempts(status)
@@ -135,16 +134,15 @@ def _diagnosis(story: Story, now: datetime, flag: str) -> None:
     _section("What happened" if over else "What it waits for")
     for line in filter(None, [message, *map(plain, waiting_words(story.pods) if phase == "Starting" else ())]):
         say(f"  {line}")
-    advice = advice_on(reason, _exit_code(status), message)
-    if advice is None:
-        return
     values = {"n": flag, "name": job["metadata"]["name"], "pool": pool_of(job), "image": plain(job["spec"]["image"])}
-    if over or advice.fault is not Fault.NOBODY:
-        _section("Whose fault it is" if over else "Who it waits for")
+    steps = steps_while_waiting(reason)
+    if over and (advice := advice_on(reason, _exit_code(status), message)) is not None:
+        _section("Whose fault it is")
         say(f"  {advice.fault.value}: {advice.why.format(**values)}.")
-    if advice.steps:
+        steps = advice.steps
+    if steps:
         _section("What to try, where it does not run again by itself" if again else "What to try")
-        for step in advice.steps:
+        for step in steps:
             say(f"  - {step.format(**values)}")
 
 
