@@ -16,11 +16,31 @@ from cijob.validation import validate_spec
 from tests.unit.gitlab.loading import loaded
 
 PARTS = sorted({part for name in KEYS for part in name.split(":")})
-WORDS = ["a", "b", "docker:dind", "alpine:3", "$A", "${B}", "$$", "1h", "always", "/x/", "", "a b", "é", "a: [x]", "-1"]
+WORDS = [
+    "a",
+    "b",
+    "job",
+    "unix:///var/run/docker.sock",
+    "tcp://x:2376",
+    "docker:dind",
+    "alpine:3",
+    "$A",
+    "${B}",
+    "$$",
+    "1h",
+    "always",
+    "/x/",
+    "",
+    "a b",
+    "é",
+    "a: [x]",
+    "-1",
+]
+NAMES = [*PARTS, "A", "B", "CIJOB_X", "DOCKER_HOST", "DOCKER_TLS_VERIFY", "GIT_DEPTH"]
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 300), st.floats(0, 5), st.sampled_from(WORDS))
 JUNK = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*PARTS, "A", "B"]), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
     max_leaves=6,
 )
 JOB_KEYS = sorted({name for name in KEYS if ":" not in name} - {"spec", "include", "default", "workflow", "stages"})
