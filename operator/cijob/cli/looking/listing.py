@@ -159,8 +159,10 @@ def picture(jobs: list[Body], wanted: Wanted, size: tuple[int, int]) -> Group:
 
 def _differs(before: Body, job: Body, wanted: Wanted) -> bool:
     """Whether a change shows: in a table only that of a cell which does not change with time alone."""
+    if before["metadata"]["resourceVersion"] == job["metadata"]["resourceVersion"]:
+        return False
     if wanted.output not in _TABLES:
-        return bool(before["metadata"]["resourceVersion"] != job["metadata"]["resourceVersion"])
+        return True
     same_time = datetime.now(UTC)
     return row(before, same_time, **_ALL) != row(job, same_time, **_ALL)
 
