@@ -173,8 +173,8 @@ def test_a_job_whose_script_was_not_fetched_is_left_out_and_named() -> None:
     assert [job.name for job in read_here.jobs] == ["strange"]
     assert read_here.stages == (".pre", "build", "test", "deploy", "late", ".post")
     assert found(text)[1:] == [
-        f"{CI}:2: not converted: script: left out, as it has no script; what was not fetched in {CI}:1 may have it (from-template)",
-        f"{CI}:3: not converted: stages: the order of the stage late is not known: stages may be said in {CI}:1; it is put last",
+        f"{CI}:2: not converted: script: left out, as it has no script; that may be in what is included in {CI}:1 and was not fetched (from-template)",
+        f"{CI}:3: not converted: stages: the order of the stage late is not known, so that it is put last; stages may be in what is included in {CI}:1 and was not fetched",
     ]
 
 

@@ -161,3 +161,11 @@ def test_a_file_is_one_mapping_with_or_without_a_header(text: str, said: str) ->
 def test_a_second_document_without_a_header_is_not_read_and_that_is_said() -> None:
     (note,) = found(f"{JOB}---\nother: {{script: [x]}}\n")
     assert note.startswith(f"{CI}:3: note: GitLab does not read this document")
+
+
+def test_several_includes_that_are_not_fetched_are_counted() -> None:
+    said = found("include: [{template: A.yml}, {template: B.yml}]\ntest: {extends: .a, script: [x]}\n")
+    assert said[-1] == (
+        f"{CI}:2: not converted: extends: there is no .a here; it may be in one of the 2 includes that were not fetched, "
+        f"of which the first is in {CI}:1 (test)"
+    )

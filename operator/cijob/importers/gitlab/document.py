@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cijob.importers.gitlab import extends, references
-from cijob.importers.gitlab.includes import assemble
+from cijob.importers.gitlab.includes import assemble, unfetched
 from cijob.importers.gitlab.model import Finding, ImportFailed, Place, Severity
 from cijob.importers.gitlab.nodes import Mapping, Node, Reference, Sequence_, flatten, place_of
 from cijob.importers.gitlab.rawjobs import RawJob, raw_jobs
@@ -73,7 +73,7 @@ def read(files: Files, request: Request) -> Document:
 def _no_jobs(start: Place, left_out: Sequence[Place]) -> Finding:
     message = "there is no job that is not hidden"
     if left_out:
-        message += f" here; all may be in what is included in {left_out[0]} and was not fetched"
+        message += f" here; all may be in {unfetched(left_out)}"
     return Finding(Severity.ERROR, start, "", message)
 
 
@@ -105,7 +105,7 @@ def _stages_of_jobs(config: Mapping, left_out: Sequence[Place], findings: list[F
         if isinstance(job, Mapping) and not name.startswith(".") and isinstance(job.get("stage"), str):
             found.setdefault(job["stage"], place_of(job, "stage"))
     for stage in [one for one in found if one not in known]:
-        message = f"the order of the stage {stage} is not known: stages may be said in {left_out[0]}; it is put last"
+        message = f"the order of the stage {stage} is not known, so that it is put last; stages may be in {unfetched(left_out)}"
         findings.append(Finding(Severity.WARNING, found[stage], "stages", message))
     return [one for one in found if one not in known]
 

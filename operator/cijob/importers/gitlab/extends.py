@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cijob.importers.gitlab.includes import unfetched
 from cijob.importers.gitlab.model import Finding, Severity
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, deep_merge, place_of
@@ -12,7 +13,7 @@ from cijob.importers.gitlab.nodes import Mapping, deep_merge, place_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cijob.importers.gitlab.model import Place
+from cijob.importers.gitlab.model import Place
 
 MAX_LEVELS = 11
 """Jobs in a chain of `extends`, the last one included (docs.gitlab.com/ci/yaml/#extends)."""
@@ -63,8 +64,8 @@ class _Extending:
 
     def _name_missing(self, job: str, extended: _Extended) -> None:
         for place, base in dict.fromkeys(extended.missing):
-            where = f"it may be in what is included in {self._left_out[0]} and was not fetched"
-            self._findings.append(Finding(Severity.WARNING, place, "extends", f"there is no {base} here; {where}", job))
+            message = f"there is no {base} here; it may be in {unfetched(self._left_out)}"
+            self._findings.append(Finding(Severity.WARNING, place, "extends", message, job))
 
     def _entry(self, name: str, path: tuple[str, ...]) -> _Extended:
         """One entry extended.

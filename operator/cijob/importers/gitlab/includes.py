@@ -20,7 +20,7 @@ from cijob.importers.gitlab.variables import expand
 from cijob.importers.gitlab.yamlfile import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cijob.importers.gitlab.files import Files
     from cijob.importers.gitlab.model import Request
@@ -47,6 +47,13 @@ class Assembled:
 
     config: Mapping
     left_out: tuple[Place, ...]
+
+
+def unfetched(left_out: Sequence[Place]) -> str:
+    """What was left out, of which there is some, in the words of a sentence: `it may be in ...`."""
+    if len(left_out) == 1:
+        return f"what is included in {left_out[0]} and was not fetched"
+    return f"one of the {len(left_out)} includes that were not fetched, of which the first is in {left_out[0]}"
 
 
 def assemble(files: Files, request: Request, findings: list[Finding]) -> Assembled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cijob.importers.gitlab.includes import unfetched
 from cijob.importers.gitlab.model import Finding, Severity
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Node, Sequence_, flatten, place_of
@@ -13,7 +14,7 @@ from cijob.importers.gitlab.scalars import text_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cijob.importers.gitlab.model import Place
+from cijob.importers.gitlab.model import Place
 
 GLOBAL_KEYS = (
     "default",
@@ -102,7 +103,7 @@ def _no_job(name: str, value: Any, place: Place, left_out: Sequence[Place]) -> F
         message = "spec has to stand in a document of its own, which ends with a line ---"
     elif left_out and isinstance(value, Mapping):
         hint = did_you_mean(name, GLOBAL_KEYS)
-        message = f"left out, as it has no script; what was not fetched in {left_out[0]} may have it{hint}"
+        message = f"left out, as it has no script; that may be in {unfetched(left_out)}{hint}"
         return Finding(Severity.WARNING, place, "script", message, name)
     else:
         hint = did_you_mean(name, GLOBAL_KEYS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cijob.importers.gitlab.includes import unfetched
 from cijob.importers.gitlab.model import Finding, Severity
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Reference, Sequence_, place_of
@@ -16,7 +17,7 @@ from cijob.importers.gitlab.rawjobs import GLOBAL_KEYS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cijob.importers.gitlab.model import Place
+from cijob.importers.gitlab.model import Place
 
 MAX_CHAIN = 10
 
@@ -88,9 +89,7 @@ class _Resolving:
         if self._left_out and self._hidden:  # it is said of the jobs that take it
             return _NOTHING
         if self._left_out:
-            message = (
-                f"{reference} is not here; it may be in what is included in {self._left_out[0]} and was not fetched"
-            )
+            message = f"{reference} is not here; it may be in {unfetched(self._left_out)}"
             self._findings.append(Finding(Severity.WARNING, reference.place, "!reference", message, self._job))
             return _NOTHING
         hint = did_you_mean(step, node) if isinstance(node, Mapping) and step not in node else ""
