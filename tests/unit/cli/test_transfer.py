@@ -75,7 +75,7 @@ def test_the_script_starts_when_the_files_are_there(job: Container) -> None:
 
 
 def test_a_job_without_its_files_fails_and_says_why(job: Container) -> None:
-    mark(job, "failed", "no room\n")
+    assert run_beside(job, "mark.sh", TOKEN, "failed", "no room").code == 0
     ended = job.run("echo script", before=[transfer.bring_entry(TOKEN)])
     assert ended.code == 1
     assert ended.lines[1:] == ["cijob: no room"]
@@ -99,7 +99,7 @@ def test_the_container_is_held_behind_the_after_script_until_the_artifacts_are_t
     with job.start() as running:
         running.wait_for("after")
         running.wait_for(f'cijob: the artifacts wait up to 240 s for "cijob run" ({TOKEN})')
-        assert run_beside(job, "taken.sh", TOKEN).code == 0
+        assert run_beside(job, "mark.sh", TOKEN, "taken").code == 0
         ended = running.end()
     assert ended.code == 0
     assert "afterScript ended with 3" in ended.lines[-1]
@@ -139,7 +139,7 @@ def test_who_cancels_at_once_does_not_wait_for_artifacts(job: Container) -> None
 # --- what is run beside the script ------------------------------------------------------------------------------------------
 
 
-def test_files_arrive_and_are_marked(job: Container, tmp_path: Path) -> None:
+def test_files_arrive(job: Container, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     (source / "sub").mkdir(parents=True)
     target.mkdir()
@@ -148,31 +148,30 @@ def test_files_arrive_and_are_marked(job: Container, tmp_path: Path) -> None:
     (source / "run.sh").write_text("x")
     (source / "run.sh").chmod(0o755)
     (source / "link").symlink_to("run.sh")
-    result = run_beside(job, "unpack.sh", TOKEN, stdin=b"".join(Bundle.of(source).blocks()), folder=target)
+    result = run_beside(job, "unpack.sh", stdin=b"".join(Bundle.of(source).blocks()), folder=target)
     assert (result.code, result.stderr) == (0, b"")
-    assert (job.run_dir / f"{TOKEN}.brought").exists()
     assert (target / long).read_text() == "long"
     assert (target / "link").is_symlink()
     assert os.access(target / "run.sh", os.X_OK)
 
 
-def test_an_archive_that_ends_early_is_told_to_the_job(job: Container, tmp_path: Path) -> None:
+def test_an_archive_that_ends_early_is_said_and_not_marked(job: Container, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source/a").write_bytes(bytes(100_000))
     half = b"".join(Bundle.of(tmp_path / "source").blocks())[:50_000]
-    result = run_beside(job, "unpack.sh", TOKEN, stdin=half, folder=tmp_path)
+    result = run_beside(job, "unpack.sh", stdin=half, folder=tmp_path)
     assert result.code == 1
-    assert "could not be unpacked" in (job.run_dir / f"{TOKEN}.failed").read_text()
-    assert not (job.run_dir / f"{TOKEN}.brought").exists()
+    assert b"the job's files could not be unpacked: " in result.stderr
+    assert list(job.run_dir.iterdir()) == []
 
 
-def test_an_image_without_tar_is_told_to_the_job_and_all_input_is_read(job: Container, tmp_path: Path) -> None:
+def test_an_image_without_tar_is_said_and_all_input_is_read(job: Container, tmp_path: Path) -> None:
     (job.bin / "tar").unlink()
     if job.shell == "busybox":
         pytest.skip("Debian's BusyBox has tar inside")
-    result = run_beside(job, "unpack.sh", TOKEN, stdin=bytes(1_000_000), folder=tmp_path)
+    result = run_beside(job, "unpack.sh", stdin=bytes(1_000_000), folder=tmp_path)
     assert result.code == 1
-    assert "has no tar" in (job.run_dir / f"{TOKEN}.failed").read_text()
+    assert b"the job's image has no tar" in result.stderr
 
 
 @pytest.mark.parametrize("find", [True, False])
@@ -268,6 +267,7 @@ class Executed:
     def __init__(self, *answers: Result | Exception) -> None:
         self.answers = list(answers)
         self.commands: list[str] = []
+        self.words: list[list[str]] = []
         self.inputs: list[bytes] = []
 
     async def __call__(
@@ -278,13 +278,14 @@ class Executed:
     ) -> Result:
         words = cast("Sequence[str]", where[-1])
         self.commands.append(words[3])
+        self.words.append(list(words))
         self.inputs.append(b"".join([data async for data in stdin]) if stdin is not None else b"")
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         if on_output is not None:
             await on_output(answer.stderr)
-        return Result(answer.code)
+        return answer
 
 
 NO_API = cast("Api", None)
@@ -292,7 +293,7 @@ NO_API = cast("Api", None)
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(transfer, "_PAUSES", (0.0,) * 3)
 
 
 def moving(tmp_path: Path, artifacts: Artifacts | None = None) -> tuple[transfer.Transfer, str]:
@@ -312,10 +313,19 @@ def answers(monkeypatch: pytest.MonkeyPatch, *given: Result | Exception) -> Exec
 async def test_a_broken_connection_is_tried_again_from_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    executed = answers(monkeypatch, ApiUnavailable(0, "", "broke"), ApiUnavailable(0, "", "broke"), Result(0))
+    broke = ApiUnavailable(0, "", "broke")
+    executed = answers(monkeypatch, broke, Result(0), broke, Result(0), Result(0))
     await moving(tmp_path)[0].started(NO_API, "n", "p")
-    assert len(executed.inputs) == 3
-    assert len(set(executed.inputs)) == 1
+    again = ["cijob-unpack.sh", "cijob-mark.sh"]
+    assert executed.commands == ["cijob-unpack.sh", *again, *again]
+    assert len({data for data in executed.inputs if data}) == 1
+    assert executed.words[-1][-1] == "brought"
+
+
+async def test_why_files_were_not_unpacked_is_told_to_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executed = answers(monkeypatch, Result(1, b"no room\nnone at all\n"), Result(0))
+    await moving(tmp_path)[0].started(NO_API, "n", "p")
+    assert executed.words[-1][-2:] == ["failed", "no room"]
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -349,7 +359,7 @@ async def test_artifacts_are_taken_when_the_job_offers_them(tmp_path: Path, monk
     with tarfile.open(raw, "w") as tar:
         tar.addfile(tarfile.TarInfo("./a"))
     listed = Result(0, b".\0\0./a\0./b\0\0")
-    executed = answers(monkeypatch, Result(0), listed, Result(0, raw.read_bytes()), Result(0))
+    executed = answers(monkeypatch, Result(0), Result(0), listed, Result(0, raw.read_bytes()), Result(0))
     made, token = moving(tmp_path, Artifacts(paths=("a",)))
     await made.started(NO_API, "n", "p")
     assert made.claims(f"$ cijob_transfer={token} # ...".encode())
@@ -358,19 +368,22 @@ async def test_artifacts_are_taken_when_the_job_offers_them(tmp_path: Path, monk
     taken = await made.finish()
     assert taken is not None
     assert (taken.names, taken.problem, taken.archive) == (("a",), "", tmp_path / "artifacts.tar")
-    assert executed.commands == ["cijob-unpack.sh", "cijob-list.sh", "cijob-pack.sh", "cijob-taken.sh"]
-    assert executed.inputs[2] == b"./a\0"
+    files = ["cijob-unpack.sh", "cijob-mark.sh", "cijob-list.sh", "cijob-pack.sh", "cijob-mark.sh"]
+    assert executed.commands == files
+    assert executed.words[-1][-1] == "taken"
+    assert executed.inputs[3] == b"./a\0"
 
 
+@pytest.mark.usefixtures("no_pauses")
 async def test_a_job_is_let_go_when_its_artifacts_cannot_be_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    executed = answers(monkeypatch, Result(0), ApiUnavailable(0, "", "broke"), Result(0))
+    executed = answers(monkeypatch, *[Result(0)] * 2, *[ApiUnavailable(0, "", "broke")] * 5, Result(0))
     made, token = moving(tmp_path, Artifacts(paths=("a",)))
     await made.started(NO_API, "n", "p")
     made.claims(f"cijob: ({token})".encode())
     assert await made.finish() == Taken(problem="broke")
-    assert executed.commands[-1] == "cijob-taken.sh"
+    assert executed.words[-1][-1] == "taken"
 
 
 async def test_too_many_files_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,7 +404,7 @@ async def test_more_bytes_than_allowed_are_not_even_kept(tmp_path: Path, monkeyp
 
 
 async def test_a_job_that_offers_nothing_has_nothing_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, Result(0))
+    answers(monkeypatch, Result(0), Result(0))
     made, _ = moving(tmp_path, Artifacts(paths=("a",)))
     await made.started(NO_API, "n", "p")
     assert await made.finish() is None

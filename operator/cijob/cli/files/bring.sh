@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2154 # the line before this text sets cijob_transfer and cijob_seconds
-# The first entry of beforeScript where `cijob run` brings files: waits until they are there. unpack.sh, run beside it,
-# leaves the marks. In a subshell: nothing of it reaches the script.
+# The first entry of beforeScript where `cijob run` brings files: waits until they are there. mark.sh, run beside it, leaves
+# the marks. In a subshell: nothing of it reaches the script.
 (
     set +e
     cijob_marks=${CIJOB_ROOT:-/.cijob}/run/$cijob_transfer

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from cijob.cli.errors import CliError
 from cijob.cli.files.bundle import mib
@@ -19,12 +19,14 @@ from cijob.cli.files.execute import check, refused
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
     from cijob.cli.api import Api
     from cijob.cli.files.bundle import Bundle
     from cijob.importers.gitlab.model import Artifacts, Spec
+
+T = TypeVar("T")
 
 MIB: Final = 1024 * 1024
 #: Seconds that a job waits for its files.
@@ -32,7 +34,7 @@ BRING_SECONDS: Final = 300
 #: Seconds that it waits for its artifacts to be taken: afterScript has 300 in all.
 TAKE_SECONDS: Final = 240
 #: Seconds between tries over a broken connection.
-_PAUSES: Final = (1.0, 2.0, 4.0)
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 _CHUNK: Final = 256 * 1024
 _FORBIDDEN: Final = 403
 #: What kubelets and runtimes say of a container that has ended.
@@ -184,23 +186,21 @@ class Transfer:
             self._taker = None
 
     async def _bring(self, place: Place, bundle: Bundle) -> None:
-        for pause in (*_PAUSES, None):
-            try:
-                await place.run(shell("unpack.sh", self._token), stdin=self._sent(bundle))
-            except ApiUnavailable as error:
-                if _is_gone(error):
-                    return
-                if pause is None:
-                    raise CliError(f"the files could not be brought into the job: {error.message}") from error
-                await asyncio.sleep(pause)
-            except ApiError as error:
-                if _is_gone(error):
-                    return
-                if error.status == _FORBIDDEN:
-                    raise refused(error, place.namespace) from error
-                raise CliError(f"the files could not be brought into the job: {error.message}") from error
-            else:
-                return  # also where unpack.sh failed: it has told bring.sh why, which tells the log
+        async def bring() -> None:
+            result = await place.run(shell("unpack.sh"), stdin=self._sent(bundle))
+            why = result.stderr.decode(errors="replace").strip().partition("\n")[0]
+            # Where it failed, the job ends with that, and its log says why.
+            mark = ("brought",) if result.code == 0 else ("failed", why or f"tar ended with {result.code}")
+            await place.run(shell("mark.sh", self._token, *mark))
+
+        try:
+            await _again_and_again(bring)
+        except ApiError as error:
+            if _is_gone(error):
+                return
+            if error.status == _FORBIDDEN:
+                raise refused(error, place.namespace) from error
+            raise CliError(f"the files could not be brought into the job: {error.message}") from error
 
     async def _sent(self, bundle: Bundle) -> AsyncIterator[bytes]:
         pieces, sent = _large(bundle.blocks()), 0
@@ -214,14 +214,30 @@ class Transfer:
         await self._ready.wait()
         try:
             async with asyncio.timeout(TAKE_SECONDS):
-                taken = await collect(place, wish, self.progress)
+                taken = await _again_and_again(lambda: collect(place, wish, self.progress))
         except (ApiError, CliError) as error:
             taken = Taken(problem=error.message)
         except TimeoutError:
             taken = Taken(problem=f"the artifacts could not be taken within {TAKE_SECONDS} s")
-        with suppress(ApiError):  # it would end by itself, later
-            await place.run(shell("taken.sh", self._token))
+        with suppress(ApiError):  # the job lets go by itself, later
+            await _again_and_again(lambda: place.run(shell("mark.sh", self._token, "taken")))
         return taken
+
+
+async def _again_and_again(act: Callable[[], Awaitable[T]]) -> T:
+    """What an act gives, over connections that break; some times only, and never to a container that is gone.
+
+    Raises:
+        ApiError: what the last one raised.
+    """
+    for pause in _PAUSES:
+        try:
+            return await act()
+        except ApiUnavailable as error:
+            if _is_gone(error):
+                raise
+            await asyncio.sleep(pause)
+    return await act()
 
 
 def _large(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,10 +1,7 @@
 #!/bin/sh
-# unpack.sh TOKEN: run beside the script, in the working directory: unpacks a tar archive from its input, and leaves the
-# mark that bring.sh waits for, or a sentence that says why not.
-marks=${CIJOB_ROOT:-/.cijob}/run/$1
-
+# unpack.sh: run beside the script, in the working directory: unpacks a tar archive from its input, and says in a sentence why
+# not. It leaves no mark: an input that ends early may be a connection that broke, which only the other side knows.
 fail() { # fail SENTENCE: the rest of the input is read too, or the answer would be lost with the connection
-    printf '%s\n' "$1" >"$marks.new" && mv "$marks.new" "$marks.failed"
     printf '%s\n' "$1" >&2
     cat >/dev/null 2>&1
     exit 1
@@ -14,8 +11,4 @@ command -v tar >/dev/null 2>&1 ||
     fail "the job's image has no tar to unpack its files with: take one that has it, or use source.git"
 umask 022
 # -o: root would give each file to the user that the archive names.
-tar -xof - 2>"$marks.said" || {
-    read -r line <"$marks.said"
-    fail "the job's files could not be unpacked: ${line:-tar failed}"
-}
-: >"$marks.brought" || fail "the job's files could not be marked as complete"
+said=$(tar -xof - 2>&1) || fail "the job's files could not be unpacked: ${said:-tar failed}"
