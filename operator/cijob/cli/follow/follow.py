@@ -11,8 +11,9 @@ from cijob.cli import creation
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.follow import state
 from cijob.cli.follow.attemptlog import WHOLE, AttemptLog, LogOptions
+from cijob.cli.follow.patience import Patience
 from cijob.cli.follow.watching import keep_current
-from cijob.errors import ApiError, ApiUnavailable
+from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 from cijob.models import Phase
 from cijob.transport import CIJOBS, CORE, path_of
 
@@ -173,7 +174,7 @@ class _Follower:
         number = state.attempt_of(self._body)
         while True:
             await self._until_started(number)
-            if state.started(self._pod(number)):
+            if state.started(self._pod(number) or await self._ask(number)):
                 await self._show(number)
             await self._until(lambda: self._over(number))  # noqa: B023  awaited at once
             if state.attempt_of(self._body) == number:
@@ -203,6 +204,23 @@ class _Follower:
             await task
         finally:
             task.cancel()
+
+    async def _ask(self, number: int) -> Body | None:
+        """The Pod of an attempt that is over; the watch of Pods may be behind that of CiJobs."""
+        patience = Patience(trouble=self._view.progress)
+        while True:
+            try:
+                return await self._api.get_pod(self._namespace, names.pod_name(self._name, self._uid, number))
+            except ApiUnavailable as error:
+                await patience.failed(error)
+            except ApiNotFound:
+                if any(one.get("attempt") == number for one in self._body.get("status", {}).get("attempts", ())):
+                    self._view.note(f"the Pod of attempt {number} is gone, and its log with it")
+                return None
+            except ApiError as error:
+                if error.status != _FORBIDDEN:
+                    raise
+                return None
 
     async def _show(self, number: int) -> None:
         """The log of an attempt, to its end."""
