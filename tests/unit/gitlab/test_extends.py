@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cijob.importers.gitlab.extends import MAX_LEVELS
@@ -123,6 +123,7 @@ def _paths(tree: Any, path: str = "") -> dict[str, Any]:  # noqa: ANN401 - a val
     return {key: leaf for name, one in tree.items() for key, leaf in _paths(one, f"{path}/{name}").items()}
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(_MAPPINGS, _MAPPINGS)
 def test_a_merge_has_every_leaf_of_what_goes_above(base: Mapping, over: Mapping) -> None:
     before = (_paths(base), _paths(over))
@@ -133,6 +134,7 @@ def test_a_merge_has_every_leaf_of_what_goes_above(base: Mapping, over: Mapping)
             assert merged[path] == leaf
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(_MAPPINGS, _MAPPINGS, _MAPPINGS)
 def test_merging_is_associative_for_mappings_of_mappings(one: Mapping, two: Mapping, three: Mapping) -> None:
     assert deep_merge(one, one) == one

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cijob.importers.gitlab.model import Finding, ImportFailed, Severity
@@ -203,6 +203,7 @@ def _plain(node: Any) -> Any:  # noqa: ANN401 - a value of YAML
     return node
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.dictionaries(_KEYS, _TREES, min_size=1, max_size=4))
 def test_what_pyyaml_writes_in_quotes_comes_back(tree: dict[str, Any]) -> None:
     text = yaml.safe_dump(tree, default_style='"', allow_unicode=False)
@@ -210,6 +211,7 @@ def test_what_pyyaml_writes_in_quotes_comes_back(tree: dict[str, Any]) -> None:
     assert _plain(document) == tree
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.text(alphabet="ab: -\n[]{}&*<|>!'\"#,?~01\t", max_size=40))
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     try:

@@ -127,7 +127,7 @@ def _default(config: Mapping, findings: list[Finding]) -> Mapping:
             continue
         where = place_of(config, key)
         if default.get(key) is not None:
-            message = f"{key} is said here and in default, line {place_of(default, key).line}; one of them has to go"
+            message = f"{key} is said here and in default, {place_of(default, key)}; one of them has to go"
             findings.append(Finding(Severity.ERROR, where, key, message))
         default.put(key, config[key], where)
     return default
