@@ -21,7 +21,7 @@ def artifacts(job: Job) -> Artifacts | None:
     if not isinstance(given, Mapping):
         job.report.error(("artifacts",), "is not a mapping: write the files below artifacts:paths")
         return None
-    when = given.get("when") or When.ON_SUCCESS
+    when = str(given.get("when") or When.ON_SUCCESS)
     if when not in _WHEN:
         job.report.error(("artifacts", "when"), f"{when!r} is none of on_success, on_failure and always")
         return None

@@ -31,7 +31,7 @@ def pull_policy(value: Any, report: Report, path: tuple[str | int, ...]) -> Spec
     policies = value if isinstance(value, list) else [value]
     if value is None or not policies:
         return {}
-    unknown = [one for one in policies if one not in _POLICIES]
+    unknown = [one for one in policies if str(one) not in _POLICIES]
     if unknown:
         report.error(path, f"{unknown[0]!r} is no pull policy: write always, if-not-present or never")
         return {}

@@ -66,7 +66,7 @@ def retry(value: Any, report: Report) -> Spec:  # noqa: ANN401  a value of YAML
 
 def _when(given: Any, report: Report) -> Spec | None:  # noqa: ANN401  a value of YAML
     """The field `retry.when`; empty for all failures, None where no failure of the job's own is meant."""
-    causes = _listed(given.get("when"))
+    causes = [str(one) for one in _listed(given.get("when"))]
     codes = _listed(given.get("exit_codes"))
     unknown = [one for one in causes if one != "always" and one not in REASONS]
     if unknown:
@@ -76,8 +76,8 @@ def _when(given: Any, report: Report) -> Spec | None:  # noqa: ANN401  a value o
         report.error(("retry", "exit_codes"), f"{wrong[0]!r} is no exit code of a failure: write 1 to 255")
     if "always" in causes or not (causes or codes):
         return {}
-    reasons = list(dict.fromkeys(reason.value for one in causes for reason in REASONS.get(str(one), ())))
-    nothing = [str(one) for one in causes if not REASONS.get(str(one), ())]
+    reasons = list(dict.fromkeys(reason.value for one in causes for reason in REASONS.get(one, ())))
+    nothing = [one for one in causes if not REASONS.get(one, ())]
     if nothing and not unknown:
         report.note(("retry", "when"), f"nothing like {', '.join(nothing)} happens here: lost nodes are retried anyway")
     when: Spec = {"reasons": reasons} if reasons else {}
