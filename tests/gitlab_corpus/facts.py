@@ -22,6 +22,8 @@ from cijob.importers.gitlab.keys import KEYS
 from cijob.importers.gitlab.model import ImportFailed, Ref, Request, Severity
 from cijob.importers.gitlab.nodes import Mapping
 from cijob.importers.gitlab.pipeline import load
+from cijob.importers.gitlab.predefined import of_some_pipelines, predefined
+from cijob.importers.gitlab.variables import names_in
 from tests.gitlab_corpus import page
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def facts_of(folder: Path) -> Fact:
             message="a change",
         ),
     )
-    given = replace(request, variables=INSTANCE, pools=_AnyPool())
+    given = replace(request, variables=_settings(files, request) | INSTANCE, pools=_AnyPool())
     return {
         "repo": source["repo"],
         "path": source["path"],
@@ -84,6 +86,36 @@ def facts_of(folder: Path) -> Fact:
         "given": _first(files, given),
         "bare": _first(files, request),
     }
+
+
+def _settings(files: MemoryFiles, request: Request) -> dict[str, str]:
+    """A value for each name that the file's variables and images refer to and nothing sets: a project's settings have them."""
+    try:
+        found = document.read(files, request)
+    except ImportFailed:
+        return {}
+    of_jobs = [one for job in found.jobs for one in _texts(job.config.get("variables"))]
+    images = [one for job in found.jobs for key in ("image", "services") for one in _texts(job.config.get(key))]
+    named = {name for text in (*_texts(found.variables), *of_jobs, *images) for name in names_in(text)}
+    set_by = {*predefined(request, "job"), *found.variables}
+    set_by |= {name for job in found.jobs for name in job.config.get("variables") or ()}
+    own = {name for name in found.variables if str(found.variables[name]).strip("${}") == name}
+    return dict.fromkeys(sorted({name for name in named - set_by | own if not of_some_pipelines(name)}), "setting")
+
+
+def _texts(node: Any) -> Iterator[str]:  # noqa: ANN401 - a value of YAML
+    """All texts of a node."""
+    match node:
+        case str():
+            yield node
+        case dict():
+            for one in node.values():
+                yield from _texts(one)
+        case list():
+            for one in node:
+                yield from _texts(one)
+        case _:
+            pass
 
 
 def _files(folder: Path) -> MemoryFiles:

@@ -14,6 +14,7 @@ from cijob.importers.gitlab.variables import (
     VariableCycle,
     expand,
     inherited,
+    lost,
     names_in,
     read,
     resolve,
@@ -131,7 +132,25 @@ def test_names_are_found_in_each_form_once() -> None:
 
 
 def test_a_name_that_is_not_set_is_told() -> None:
-    assert unknown_in("$A/${PREFIX}/x:$TAG $$B ${A:-x}", {"A": "a"}) == ("PREFIX", "TAG")
+    assert unknown_in("$A/${PREFIX}/x:$TAG $$B ${A:-x} $TAG", {"A": "a"}) == ("PREFIX", "TAG")
+
+
+def test_a_name_that_gitlab_does_not_always_set_either_is_not_told() -> None:
+    assert unknown_in("$CI_COMMIT_TAG $CI_MERGE_REQUEST_IID $CI_ENVIRONMENT_NAME $CI_JOB_TOKEN", {}) == (
+        "CI_JOB_TOKEN",
+    )
+
+
+def test_values_that_lose_a_part_are_told_with_what_is_missing() -> None:
+    file = {
+        "IMAGE": Variable("$REGISTRY/x:$TAG"),
+        "RAW": Variable("$REGISTRY", expand=False),
+        "TAG": Variable("1"),
+        "SECRET": Variable("${SECRET}"),
+        "FLAGS": Variable("$FLAGS -x"),
+    }
+    seen = dict.fromkeys(file, "")
+    assert lost(file, seen, {"FLAGS": "-a"}) == {"IMAGE": ("REGISTRY",), "SECRET": ("SECRET",)}
 
 
 def mapping(**values: object) -> Mapping:

@@ -105,7 +105,9 @@ class Drafter:
             if decision.variables:
                 file |= decision.variables
                 seen = resolve(self._predefined(draft), file, self._request.variables)
-            return self._converted(draft, decision, file, self._with_environment(draft, file, seen))
+            seen = self._with_environment(draft, file, seen)
+            self._lost(draft, file, seen)
+            return self._converted(draft, decision, file, seen)
         except VariableCycle as error:
             report.error(("variables",), str(error))
             return draft
@@ -132,6 +134,14 @@ class Drafter:
         )
         needs = config.get("needs") if decision.needs is None else decision.needs
         return replace(draft, job=made, needs=needs)
+
+    def _lost(self, draft: Draft, file: dict[str, Variable], seen: dict[str, str]) -> None:
+        """Tells of variables whose values refer to what only GitLab knows."""
+        given = self._request.variables
+        of_file = {name: one for name, one in file.items() if name not in given}
+        for name, missing in values.lost(of_file, seen, self._predefined(draft)).items():
+            names = ", ".join(f"${one}" for one in missing)
+            draft.report.warning(("variables", name), f"not all of its value is known: {names} is not set here, give it with --var")
 
     def _inherited(self, config: Mapping) -> dict[str, Variable]:
         inherit = config.get("inherit")

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 MERGE_REQUEST = "merge_request_event"
 
+# Set by GitLab for some pipelines and jobs only: that one is missing may mean just that.
+_OF_SOME = re.compile(
+    r"CI_(?:MERGE_REQUEST|EXTERNAL_PULL_REQUEST|ENVIRONMENT|DEPLOY)_\w+"
+    r"|CI_(?:COMMIT_(?:BRANCH|TAG|TAG_MESSAGE)|JOB_MANUAL|NODE_INDEX|OPEN_MERGE_REQUESTS|PIPELINE_SCHEDULE_DESCRIPTION"
+    r"|RELEASE_DESCRIPTION|KUBERNETES_ACTIVE|DEBUG_TRACE|DEBUG_SERVICES)|TRIGGER_PAYLOAD",
+    re.ASCII,
+)
 _GROUP = re.compile(r"[\s:]+(?:\[.*\]|\d+[\s:/\\]+\d+)\s*\Z")
 _SCP = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
 
@@ -60,6 +67,11 @@ def predefined(
     if environment:
         variables["CI_ENVIRONMENT_NAME"] = environment
     return variables
+
+
+def of_some_pipelines(name: str) -> bool:
+    """Whether a variable is one that GitLab does not set always: CI_COMMIT_TAG, CI_MERGE_REQUEST_IID..."""
+    return _OF_SOME.fullmatch(name) is not None
 
 
 def slug(text: str) -> str:

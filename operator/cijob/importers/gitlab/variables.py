@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cijob.importers.gitlab.model import Finding, Severity
 from cijob.importers.gitlab.nodes import Mapping, Sequence_, place_of
-from cijob.importers.gitlab.predefined import predefined, slug
+from cijob.importers.gitlab.predefined import of_some_pipelines, predefined, slug
 from cijob.importers.gitlab.scalars import text_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "VariableCycle",
     "expand",
     "inherited",
+    "lost",
     "names_in",
     "predefined",
     "read",
@@ -68,12 +69,34 @@ def names_in(text: str) -> tuple[str, ...]:
 
 
 def unknown_in(text: str, variables: AbstractMapping[str, str]) -> tuple[str, ...]:
-    """The names that a text refers to and that are not set: what `expand` turns into nothing."""
+    """The names that a text refers to and that are not set, though GitLab may have them: from a project's settings, say."""
+    names = (one[2] or one[3] or "" for one in _RUNNER.finditer(text))
     return tuple(
-        name
-        for one in _RUNNER.finditer(text)
-        if (name := one[2] or one[3] or "") and name.isidentifier() and name not in variables
+        dict.fromkeys(
+            name for name in names if name.isidentifier() and name not in variables and not of_some_pipelines(name)
+        )
     )
+
+
+def lost(
+    file: AbstractMapping[str, Variable], seen: AbstractMapping[str, str], below: AbstractMapping[str, str]
+) -> dict[str, tuple[str, ...]]:
+    """Variables of the file whose values refer to what is not set here, each with those names.
+
+    Args:
+        file: the file's.
+        seen: all that are set, with their values.
+        below: those that are set below the file's; `A: $A` refers to them.
+    """
+    found = {
+        name: (
+            *unknown_in(one.value, seen),
+            *((name,) if name in names_in(one.value) and name not in below else ()),
+        )
+        for name, one in file.items()
+        if one.expand
+    }
+    return {name: names for name, names in found.items() if names}
 
 
 def resolve(*layers: Layer) -> dict[str, str]:
