@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
@@ -17,7 +18,6 @@ from cijob.importers.gitlab.pipeline import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from cijob.importers.gitlab.model import Finding, Pipeline, Place, Request
 
@@ -39,12 +39,13 @@ def root_of(file: Path) -> Path:
 
 
 def import_pipeline(root: Path, request: Request) -> Pipeline:
-    """The pipeline of a file, its places with paths from the current folder; what is wrong is told before this fails.
+    """The pipeline of a file, its places with paths from the current folder or absolute ones; what is wrong is told before this fails.
 
     Raises:
         CliError: there is none.
     """
-    way = os.path.relpath(root.resolve())
+    root = root.resolve()
+    way = os.path.relpath(root) if root.is_relative_to(Path.cwd()) else str(root)
     try:
         pipeline = load(LocalFiles(root), request)
     except ImportFailed as failure:

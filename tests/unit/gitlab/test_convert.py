@@ -65,6 +65,8 @@ def test_lines_are_of_files_as_seen_from_here(folder: Path) -> None:
     done = convert(folder.parent, f"{folder.name}/.gitlab-ci.yml")
     assert f"\n{folder.name}/.gitlab-ci.yml:3: not converted: cache: " in f"\n{done.stderr}"
     assert done.stdout.startswith(f"# build, of the stage build: {folder.name}/.gitlab-ci.yml:2\n")
+    (folder / "below").mkdir()
+    assert f"\n{folder}/.gitlab-ci.yml:3: " in convert(folder / "below", "../.gitlab-ci.yml").stderr
 
 
 def test_a_file_of_another_name_includes_from_the_root_of_its_repository(folder: Path) -> None:
