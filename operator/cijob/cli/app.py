@@ -74,7 +74,7 @@ def main() -> NoReturn:
         result = cli.main(prog_name=program, standalone_mode=False)
         code = result if isinstance(result, int) else Exit.OK
     except CliError as error:
-        click.echo(f"error: {error.message}", err=True)
+        click.echo(f"error: {error.message}" if error.code else error.message, err=True)
         if error.hint:
             click.echo(error.hint, err=True)
         code = error.code

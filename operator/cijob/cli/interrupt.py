@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import termios
@@ -25,7 +26,6 @@ T = TypeVar("T")
 #: operator was told another one.
 PATIENCE: Final = 120.0
 _KEYS: Final = {"d": "detach", "c": "cancel"}
-_FLUSH: Final = termios.TCIFLUSH
 
 
 class Mode(StrEnum):
@@ -191,11 +191,10 @@ def _keys() -> Iterator[asyncio.Queue[str]]:
     pressed: asyncio.Queue[str] = asyncio.Queue()
     before = termios.tcgetattr(file)
     tty.setcbreak(file, termios.TCSADRAIN)
-    termios.tcflush(file, _FLUSH)  # what was typed before the question is no answer to it
+    termios.tcflush(file, termios.TCIFLUSH)  # what was typed before the question is no answer to it
 
     def read() -> None:
-        data = sys.stdin.buffer.raw.read(64) if hasattr(sys.stdin.buffer, "raw") else sys.stdin.buffer.read(1)
-        if data:
+        if data := os.read(file, 64):
             pressed.put_nowait(data[:1].decode(errors="replace"))
 
     loop.add_reader(file, read)

@@ -185,7 +185,7 @@ def test_a_job_is_followed_from_its_creation_to_its_end() -> None:
     assert list(dict.fromkeys(seen.all("progress"))) == [
         "waiting for the operator",
         "queued: The pool is full.",
-        "starting the job's container on node1: ubuntu (pulled first where the node does not have it)",
+        "pulling or starting the job's container (ubuntu) on node1",
         "waiting for the Docker daemon",
         "the script has ended: waiting for the verdict",
         "",

@@ -32,11 +32,11 @@ class Streams:
         self.out, self.err = io.BytesIO(), io.BytesIO()
         self._patch = monkeypatch
 
-    def use(self, *, out_tty: bool, err_tty: bool) -> Screen:
+    def use(self, *, out_tty: bool, err_tty: bool, term: str = "xterm-256color") -> Screen:
         """A screen on such streams; two terminals are one."""
         if out_tty and err_tty:
             self.out = self.err
-        self._patch.setenv("TERM", "xterm-256color")
+        self._patch.setenv("TERM", term)
         self._patch.setattr(sys, "stdout", Out(self.out, tty=out_tty))
         self._patch.setattr(sys, "stderr", Out(self.err, tty=err_tty))
         return Screen()
@@ -107,6 +107,14 @@ def test_a_log_that_goes_elsewhere_leaves_the_live_line_alone(streams: Streams) 
     screen.close()
     assert streams.out.getvalue() == b"hello\n"
     assert b"running on node1" in streams.err.getvalue()
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(streams: Streams) -> None:
+    screen = streams.use(out_tty=True, err_tty=True, term="dumb")
+    screen.progress("waiting")
+    screen.line(b"hello\n")
+    screen.close()
+    assert streams.out.getvalue() == b"cijob: waiting\nhello\n"
 
 
 def test_a_long_live_line_stays_on_one_row(streams: Streams, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ ALL_UP: dict[str, Body] = {"dind": RUNNING, "git": ENDED, "redis": RUNNING}
         (
             a_job(),
             a_pod({"dind": CREATING}),
-            "starting the Docker daemon on node1: dind:1 (pulled first where the node does not have it)",
+            "pulling or starting the Docker daemon (dind:1) on node1",
         ),
         (a_job(), a_pod({"dind": RUNNING, "git": RUNNING}), "checking out the repository"),
         (a_job(), a_pod({"dind": BACKOFF}), "the Docker daemon waits: ImagePullBackOff: no such tag"),
@@ -60,7 +60,7 @@ ALL_UP: dict[str, Body] = {"dind": RUNNING, "git": ENDED, "redis": RUNNING}
         (
             a_job(),
             a_pod({**ALL_UP, "job": CREATING}),
-            "starting the job's container on node1: ubuntu:25.10 (pulled first where the node does not have it)",
+            "pulling or starting the job's container (ubuntu:25.10) on node1",
         ),
         (a_job(), a_pod({**ALL_UP, "job": RUNNING}), "waiting for the Docker daemon"),
         (a_job(spec={"docker": {"enabled": False}}), a_pod({"job": RUNNING}), "running on node1"),

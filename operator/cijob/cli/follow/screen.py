@@ -32,7 +32,8 @@ class Screen:
     """
 
     def __init__(self) -> None:
-        self._live_line = console.err().is_terminal
+        err = console.err()
+        self._live_line = err.is_terminal and not err.is_dumb_terminal
         #: Whether the log is on the terminal that has the live line.
         self._shared = self._live_line and sys.stdout.isatty()
         self._text = ""

@@ -105,7 +105,7 @@ def _starting(job: Body, pod: Body) -> str:
         if "running" in state and name == names.CONTAINER_GIT:
             return "checking out the repository"
         if not state.keys() & {"running", "terminated"}:
-            return f"starting {_title(name)} on {node}: {image} (pulled first where the node does not have it)"
+            return f"pulling or starting {_title(name)} ({image}) on {node}"
     return str(job.get("status", {}).get("message") or f"starting on {node}")
 
 
