@@ -35,6 +35,10 @@ def test_every_name_of_a_job_gives_a_name_that_a_label_may_hold(name: str) -> No
     assert len(f"{stem(name)}-abcde") <= 63
 
 
+def test_a_long_name_is_cut_and_does_not_end_in_a_dash() -> None:
+    assert stem("a" * 49 + " b") == "a" * 49
+
+
 def test_the_timeout_that_a_person_gives_is_for_jobs_that_have_none() -> None:
     assert with_timeout({"timeout": "1h"}, "5m") == {"timeout": "1h"}
     assert with_timeout({}, "5m") == {"timeout": "5m"}

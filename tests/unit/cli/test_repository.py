@@ -84,6 +84,7 @@ def test_a_repository_without_a_commit_has_a_branch(tmp_path: Path, repo: Reposi
 
 
 def test_a_commit_that_is_checked_out_by_its_tag_is_that_tag(repo: Repository) -> None:
+    repo.commit("a.py")
     repo.git("tag", "v1.0")
     assert ref_of(repo.folder).tag == ""
     repo.git("switch", "--quiet", "--detach", "v1.0")

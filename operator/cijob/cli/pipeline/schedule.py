@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from cijob.importers.gitlab.model import When
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from cijob.importers.gitlab.model import Pipeline, PipelineJob
 
@@ -192,27 +192,27 @@ def _decided(schedule: Schedule, job: PipelineJob) -> Schedule:
     earlier = {states[name] for name in before(schedule, job)}
     if not earlier <= _DONE:
         return schedule
-    by_needs = job.needs is not None
-    return replace(
-        schedule, states={**states, job.name: _next_state(job, _summary(earlier, by_needs=by_needs), schedule.play)}
-    )
+    state = _next_state(job, _summary(earlier, by_needs=job.needs is not None), schedule.play)
+    return replace(schedule, states={**states, job.name: state})
 
 
 def _summary(earlier: set[State], *, by_needs: bool) -> _Before:
-    """What jobs that are done came to. A need that did not run counts more than one that failed; a stage's job does not."""
+    """What jobs that are done came to. A need that did not run counts more than one that failed.
+
+    Of earlier stages a job that did not run does not count at all; GitLab has a status "skipped" for stages of which nothing
+    ran, and lets the same jobs run after it as after a success.
+    """
     if by_needs and earlier & _ABSENT:
         return _Before.SKIPPED
     if State.FAILED in earlier:
         return _Before.FAILED
     if State.CANCELLED in earlier:
         return _Before.CANCELED
-    if earlier and earlier <= _ABSENT:
-        return _Before.SKIPPED
     return _Before.SUCCESS
 
 
 def _next_state(job: PipelineJob, came_to: _Before, play: frozenset[str]) -> State:
-    if came_to not in _runs_after(job):
+    if came_to not in _runs_after(job.when):
         return State.SKIPPED
     if job.name not in play:
         if job.when is When.MANUAL:
@@ -222,10 +222,10 @@ def _next_state(job: PipelineJob, came_to: _Before, play: frozenset[str]) -> Sta
     return State.PENDING
 
 
-def _runs_after(job: PipelineJob) -> Iterable[_Before]:
-    match job.when:
+def _runs_after(when: When) -> Collection[_Before]:
+    match when:
         case When.ON_SUCCESS | When.MANUAL | When.DELAYED:
-            return {_Before.SUCCESS} if job.needs is not None else {_Before.SUCCESS, _Before.SKIPPED}
+            return {_Before.SUCCESS}
         case When.ON_FAILURE:
             return {_Before.FAILED}
         case When.ALWAYS:
