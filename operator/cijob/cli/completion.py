@@ -85,7 +85,12 @@ def contexts(context: click.Context, _: click.Parameter, incomplete: str) -> lis
     return _beginning([CompletionItem(name) for name in found], incomplete)
 
 
-NAMES: Final = {"jobs": jobs, "pools": pools, "namespaces": namespaces, "contexts": contexts}
+def files(_context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Files, which the shell finds itself."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+NAMES: Final = {"jobs": jobs, "pools": pools, "namespaces": namespaces, "contexts": contexts, "files": files}
 """What `options.completed` can complete."""
 
 

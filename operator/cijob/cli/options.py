@@ -70,7 +70,7 @@ PAIR = PairType()
 
 
 def completed(what: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]:
-    """For `shell_complete` of an argument or option: names of `jobs`, `pools`, `namespaces` or `contexts`."""
+    """For `shell_complete` of an argument or option: names of `jobs`, `pools`, `namespaces`, `contexts` or `files`."""
 
     def ask(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
         from cijob.cli.completion import NAMES

@@ -47,6 +47,7 @@ async def test_commands_options_choices_and_contexts(tmp_path: Path) -> None:
         assert await answer(kit.kubeconfig, "wait", "--for", "s") == ["succeeded", ":4"]
         assert await answer(kit.kubeconfig, "wait", "--context", "t") == ["there", ":4"]
         assert await answer(kit.kubeconfig, "wait", "--kubeconfig", "") == [":0"], "files are the shell's to find"
+        assert await answer(kit.kubeconfig, "run", "") == [":0"]
 
 
 @pytest.mark.parametrize(

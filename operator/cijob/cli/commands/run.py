@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cijob.cli.errors import CliError, Exit
-from cijob.cli.options import output, target
+from cijob.cli.options import completed, output, target
 from cijob.cli.runoptions import MIB, RunOptions
 
 if TYPE_CHECKING:
@@ -56,9 +56,14 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(context_settings={"ignore_unknown_options": False})
-@click.argument("words", metavar="[FILE | -- COMMAND...]", nargs=-1)
+@click.argument("words", metavar="[FILE | -- COMMAND...]", nargs=-1, shell_complete=completed("files"))
 @click.option(
-    "-f", "--file", "--filename", metavar="FILE", help="The manifest or pipeline; - reads a manifest from stdin."
+    "-f",
+    "--file",
+    "--filename",
+    metavar="FILE",
+    shell_complete=completed("files"),
+    help="The manifest or pipeline; - reads a manifest from stdin.",
 )
 @click.option("--image", metavar="IMAGE", help="Run a command in this image, without a file.")
 @click.option("-d", "--detach", is_flag=True, help="Create the job, print its name, and leave.")
