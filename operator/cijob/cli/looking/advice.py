@@ -72,7 +72,7 @@ ENDS: Final[dict[Reason, Advice]] = {
     ),
     Reason.IMAGE_PULL_FAILED: Advice(
         Fault.MANIFEST,
-        "or its registry's: for two minutes the node could not get the image {image}",
+        "for two minutes its node could not get the image {image}; or the registry was away",
         (
             "Check the image's name and tag; the message has what the registry said.",
             "Is it private? Name a Secret with the registry's password in spec.imagePullSecrets.",
@@ -82,7 +82,7 @@ ENDS: Final[dict[Reason, Advice]] = {
     ),
     Reason.SERVICE_IMAGE_PULL_FAILED: Advice(
         Fault.MANIFEST,
-        "or a registry's: for two minutes the node could not get a service's image",
+        "for two minutes its node could not get a service's image; or the registry was away",
         (
             "Check the name and tag in spec.services; the message has which, and what the registry said.",
             "Is it private? Name a Secret with the registry's password in spec.imagePullSecrets.",
@@ -114,7 +114,7 @@ ENDS: Final[dict[Reason, Advice]] = {
     ),
     Reason.SOURCE_FAILED: Advice(
         Fault.MANIFEST,
-        "or the git server's: the repository could not be checked out",
+        "the repository could not be checked out; or the git server was away",
         (
             "`cijob logs {name}{n} --container git` shows what git said.",
             "Check spec.source.git: url, ref, and the Secret of credentialsSecretRef.",
