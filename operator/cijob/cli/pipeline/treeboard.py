@@ -40,7 +40,8 @@ def board_for(jobs: int) -> Board:
     """The board for a pipeline of so many jobs."""
     if jobs == 1:
         return Single()
-    return Tree() if console.err().is_terminal else Lines()
+    err = console.err()
+    return Tree() if err.is_terminal and not err.is_dumb_terminal else Lines()
 
 
 class Tree:
@@ -149,7 +150,8 @@ class Tree:
         rows = tree(schedule, sights, now, max(_LEAST, height - _FOR_LOGS) - 1)
         names = min(_WIDEST_NAME, max((len(row.name) for row in rows if row.depth), default=0))
         line = "-" if ascii_only else "─"
-        title = f"{line * 2} {duration(now - self._began)} "
+        pipeline = f"{one_line(schedule.pipeline.name)} " if schedule.pipeline.name else ""
+        title = f"{line * 2} {pipeline}{duration(now - self._began)} "
         lines = [Text(title + line * max(0, width - len(title)), style="quiet")]
         lines += [_text(row, names, ascii_only=ascii_only) for row in rows]
         for one in lines:
