@@ -179,8 +179,8 @@ def _stop(finding: Finding, pipeline: Pipeline) -> str:
     match finding.key.split(":"):
         case [""]:
             return "no image"
-        case ["script"]:
-            return "docker without docker:dind" if runs else "what an include would bring"
+        case ["script"] if not runs:
+            return "what an include would bring"
         case ["extends" | "!reference" | "needs"]:
             return "what an include would bring"
         case ["variables", *_]:

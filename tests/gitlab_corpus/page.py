@@ -22,7 +22,6 @@ _BLOCK = re.compile(r"(<!-- (\w+): begin[^>]*-->\n).*?(<!-- \2: end -->)", re.DO
 _ADVICE = {
     "artifacts:paths": "a variable in a path is not set: give it with `--var`",
     "cache": "a job that only gets faster by its cache runs as it is; one that needs what is in it needs `artifacts`",
-    "docker without docker:dind": "the runner's own daemon was meant: name `docker:dind` among the services",
     "id_tokens": "bring a token in as a Secret",
     "image:name": "a variable of the project is in its name: give it with `--var`",
     "include:component": "put the file into the repository and include it as `local`",

@@ -64,10 +64,15 @@ class TestDaemon:
     def test_may_come_from_an_unknown_registry(self) -> None:
         assert warnings("services: ['$REGISTRY/docker:dind']") == []
 
-    def test_is_missed_where_docker_is_called(self) -> None:
-        assert warnings("script: [docker build .]") == [
-            "script: the script calls docker but the job names no docker:dind service, which gives it a daemon: add one"
-        ]
+    def test_is_there_where_docker_is_called(self) -> None:
+        text = "script: [docker build .]\nvariables: {DOCKER_HOST: 'unix:///var/run/docker.sock'}"
+        assert warnings(text) == []
+        assert "docker" not in job(text).spec
+        assert job(text).spec["variables"]["DOCKER_HOST"] == "tcp://docker:2375"
+        assert (
+            "script: the script calls docker: the job gets a Docker daemon of its own, not that of a runner's host"
+            in notes(text)
+        )
 
     @pytest.mark.parametrize(
         "script",

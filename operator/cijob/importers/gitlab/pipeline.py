@@ -116,7 +116,7 @@ def _without_daemon(jobs: list[PipelineJob]) -> list[Finding]:
     if not names:
         return []
     place = next(job.place for job in jobs if job.name == names[0])
-    message = "no docker:dind among its services, and so no Docker daemon beside it"
+    message = "no docker:dind among its services and no docker in its script, and so no Docker daemon beside it"
     return [Finding(Severity.NOTE, place, "services", message, name) for name in names]
 
 

@@ -51,7 +51,7 @@ class Services:
     """What the job has beside it.
 
     Attributes:
-        daemon: whether it names a Docker daemon.
+        daemon: whether it has a Docker daemon: it names one, or its script calls docker.
         daemon_names: host names under which it expects the daemon.
         specs: entries of `spec.services`.
         platform: `platform`, where a service asks for one.
@@ -84,6 +84,12 @@ def convert(job: Job) -> Services:
             job.text(entry.get("name"), *path, "name")  # tells of unknown variables
             specs.append(_service(job, entry, image, path))
             platform |= images.platform(_docker(entry).get("platform"), job.report, (*path, "docker", "platform"))
+    if not daemon and dind.calls_docker(job.script):
+        # A runner that lends its host's daemon was meant. No job of ours can have that, and each can have its own.
+        daemon = True
+        job.report.note(
+            ("script",), "the script calls docker: the job gets a Docker daemon of its own, not that of a runner's host"
+        )
     return Services(daemon, names, specs, platform)
 
 

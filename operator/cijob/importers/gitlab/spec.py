@@ -44,11 +44,6 @@ _ORIGINS: Final = {
 def convert(job: Job) -> Spec:
     """The spec of a job; what cannot be converted, and what makes the spec impossible, is in the job's report."""
     image, beside = _image(job), services.convert(job)
-    if not beside.daemon and dind.calls_docker(job.script):
-        job.report.warning(
-            ("script",),
-            "the script calls docker but the job names no docker:dind service, which gives it a daemon: add one",
-        )
     spec: Spec = {
         **_pool(job),
         **image,
