@@ -114,7 +114,12 @@ def test_delete_asks_on_a_terminal_and_does_as_it_is_told(cluster: Cluster, cijo
     with cijob.terminal("delete", job.name) as terminal:
         terminal.wait_for(b"[y/N]")
         terminal.type(b"\r")
-        assert terminal.end() != 0
+        assert terminal.end() == 1
+    with cijob.terminal("delete", job.name) as terminal:
+        terminal.wait_for(b"[y/N]")
+        terminal.type(b"\x03")
+        assert terminal.end() == 130
+        assert b"Traceback" not in terminal.shown
     assert job.status()["phase"] == "Running"
     with cijob.terminal("delete", job.name) as terminal:
         terminal.wait_for(b"[y/N]")

@@ -145,6 +145,14 @@ async def test_wait_gives_up_when_its_time_is_over_and_says_what_is_late(cluster
     assert "after 1s: x is Queued (PoolAtCapacity)" in answer.err
 
 
+async def test_wait_without_time_looks_once(cluster: FakeCluster, tmp_path: Path) -> None:
+    await cluster.put("x", status=FAILED)
+    await cluster.put("y", status=RUNNING)
+    async with cluster.serving(tmp_path) as kit:
+        assert (await kit.run("wait", "x", "--timeout=0s")).code == 7
+        assert "after 0s: y is Running" in (await kit.run("wait", "y", "--timeout=0s")).err
+
+
 async def test_wait_ends_when_the_job_is_deleted_though_another_has_its_name(
     cluster: FakeCluster, tmp_path: Path
 ) -> None:

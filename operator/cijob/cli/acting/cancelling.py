@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cijob.cli import creation
 from cijob.cli.acting.selecting import chosen, each, nobody, wanted
 from cijob.cli.acting.states import State, state_of
 from cijob.cli.errors import Exit
@@ -28,7 +29,7 @@ async def cancel(api: Api, names: Sequence[str], selector: str | None, *, now: b
     async def act(job: Body) -> None:
         mode, sentence = decided(state_of(job), job["spec"].get("cancel"), now=now)
         if mode is not None:
-            await api.patch_job(api.namespace, job["metadata"]["name"], {"spec": {"cancel": mode}})
+            await creation.cancel(api, api.namespace, job["metadata"]["name"], mode)
         click.echo(f"{resource_name(job)} {sentence}")
 
     failures = missing + await each(api, jobs, act)

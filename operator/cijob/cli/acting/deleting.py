@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,8 @@ async def delete(
         yes: whether running ones go without a question.
 
     Raises:
-        CliError: some would be ended by it, and nobody could be asked.
-        click.Abort: somebody said no.
+        CliError: some would be ended by it, and nobody said yes to that.
+        click.Abort: the question was interrupted.
         ApiError: the API server refuses, or does not answer.
     """
     jobs, missing = await chosen(api, wanted(names, selector, other=finished), selector)
@@ -86,4 +87,10 @@ def _ask(live: Sequence[str]) -> None:
     has = "has not ended" if len(live) == 1 else "have not ended"
     if not is_interactive():
         raise CliError(f"{shown} {has}: deleting ends the job and takes its log along", "Add --yes if that is meant.")
-    click.confirm(f"{shown} {has}. Delete, and so end what runs?", abort=True, err=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own would wait for the answer
+    try:
+        sure = click.confirm(f"{shown} {has}. Delete, and so end what runs?", err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not sure:
+        raise CliError("nothing was deleted")

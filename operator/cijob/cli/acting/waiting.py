@@ -40,7 +40,10 @@ async def wait(api: Api, names: Sequence[str], selector: str | None, *, goal: Go
         return Exit.FAILED
     if not jobs:
         raise CliError(await nobody(api, selector))
-    report = Report(goal)
+    report, states = Report(goal), [state_of(job) for job in jobs]
+    report.tell(states)
+    if over(states, goal):
+        return overall(states)
     try:
         async with asyncio.timeout(seconds):
             async for states in _states(api, jobs):

@@ -28,6 +28,7 @@ _APPS: Final = "/apis/apps/v1"
 _LEASES: Final = "/apis/coordination.k8s.io/v1"
 #: What tells a Deployment of the operator from others: the Lease by which its replicas choose a leader.
 _LEASE_NAME, _LEASE_NAMESPACE = "CIJOB_OPERATOR_LEASE_NAME", "CIJOB_OPERATOR_LEASE_NAMESPACE"
+_OPERATORS: Final = {"labelSelector": f"{names.LABEL_COMPONENT}=operator"}  # as the chart labels them
 _NAMESPACES: Final = "CIJOB_OPERATOR_NAMESPACES"
 #: A Lease is renewed every 2 s. Seconds for which an old renewal is taken for a new one, and for which one is waited for.
 _FRESH: Final = 15.0
@@ -161,7 +162,7 @@ async def _rights(api: Api, namespace: str, pool: str) -> Mapping[Right, bool]:
 
 async def _operators(api: Api) -> tuple[Operator, ...]:
     """The Deployments that say by which Lease they choose a leader, wherever they are."""
-    deployments = (await api.list_all(path_of(_APPS, None, "deployments"), {}))[0]
+    deployments = (await api.list_all(path_of(_APPS, None, "deployments"), _OPERATORS))[0]
     found = []
     for body in deployments:
         for container in body["spec"]["template"]["spec"]["containers"]:
