@@ -13,7 +13,7 @@ from cijob.cli.errors import CliError
 from cijob.cli.files.bundle import Bundle
 from cijob.cli.files.collect import Taken
 from cijob.cli.options import Target
-from cijob.cli.pipeline.artifacts import Store
+from cijob.cli.pipeline.artifacts import Store, repository
 from cijob.cli.pipeline.plan import Plan, plan
 from cijob.cli.runoptions import RunOptions
 from tests.unit.cli.pipelines import a_job
@@ -125,6 +125,16 @@ def test_artifacts_are_left_where_the_user_wants_them_in_a_folder_for_each_job(t
         store.add(job, Taken(archive=archive(store.folder(job) / "x.tar", report=name)), pytest.fail)
     kept = {str(path.relative_to(tmp_path / "kept")): path.read_text() for path in (tmp_path / "kept").rglob("report")}
     assert kept == {"unit-a-b/report": "unit: [a b]", "unit-a-b-2/report": "unit: [a-b]"}
+
+
+def test_what_was_left_in_the_folder_of_the_files_is_not_brought_into_later_jobs(tmp_path: Path) -> None:
+    for name in ("a.py", "out/build/x", "output"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("12345")
+    bundle = repository(tmp_path, tmp_path / "out")
+    assert (bundle.names, bundle.size) == (frozenset({"a.py", "output"}), 10)
+    assert "out/build/x" in repository(tmp_path, None).names
+    assert "out/build/x" in repository(tmp_path, tmp_path.parent / "elsewhere").names
 
 
 def test_what_is_missing_in_artifacts_is_told(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cijob.cli.files.archive import unpack
+from cijob.cli.files.bundle import Bundle
 from cijob.cli.pipeline.jobs import stem
 from cijob.cli.pipeline.variables import parse_dotenv
 
@@ -12,9 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cijob.cli.files.bundle import Bundle
     from cijob.cli.files.collect import Taken
     from cijob.importers.gitlab.model import PipelineJob
+
+
+def repository(folder: Path, kept: Path | None) -> Bundle:
+    """The files of a folder as they are now, without those that artifacts were left in.
+
+    Raises:
+        CliError: they cannot be read.
+    """
+    found = Bundle.of(folder)
+    if kept is None or not kept.resolve().is_relative_to(folder.resolve()):
+        return found
+    left = kept.resolve().relative_to(folder.resolve()).as_posix()
+    entries = tuple(one for one in found.entries if one.name != left and not one.name.startswith(f"{left}/"))
+    return replace(found, entries=entries, size=sum(one.size for one in entries))
 
 
 class Store:

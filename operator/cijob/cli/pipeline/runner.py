@@ -19,7 +19,7 @@ from cijob.cli.follow.follow import Outcome, follow
 from cijob.cli.importing import USUAL
 from cijob.cli.interrupt import Mode, interruptible
 from cijob.cli.lookup import find_pool, missing_namespace
-from cijob.cli.pipeline.artifacts import Store
+from cijob.cli.pipeline.artifacts import Store, repository
 from cijob.cli.pipeline.boards import JobView
 from cijob.cli.pipeline.jobs import LABEL_PIPELINE, manifest, with_timeout
 from cijob.cli.pipeline.plan import Plan, plan
@@ -61,13 +61,9 @@ async def run_pipeline(api: Api, options: RunOptions) -> int:
             Exit.USAGE,
         )
     planned = await asyncio.to_thread(plan, options, Path(options.file or USUAL))
-    files = Bundle()
-    if options.bring_files and not options.git_url and any(job.wants_files for job in planned.pipeline.jobs):
-        files = await asyncio.to_thread(Bundle.of, planned.folder)
-        files.check(options.workspace_limit)
     with tempfile.TemporaryDirectory(prefix="cijob-") as scratch:
         board = board_for(len(planned.pipeline.jobs))
-        run = Run(api, options, planned, files, Store(Path(scratch), options.artifacts), board)
+        run = Run(api, options, planned, Store(Path(scratch), options.artifacts), board)
         try:
             await run.check()
             await interruptible(run.run(), run.cancel, board, what="what runs of the pipeline", look=run.look)
@@ -84,9 +80,9 @@ class Run:
         look: how to look at its jobs afterwards, in a sentence.
     """
 
-    def __init__(self, api: Api, options: RunOptions, planned: Plan, files: Bundle, store: Store, board: Board) -> None:
+    def __init__(self, api: Api, options: RunOptions, planned: Plan, store: Store, board: Board) -> None:
         self._api, self._options, self._plan, self._board = api, options, planned, board
-        self._files, self._store = files, store
+        self._store = store
         self._schedule = begin(planned.pipeline, planned.play)
         self._sights: dict[str, Sight] = {}
         self._waiting: dict[asyncio.Task[None], str] = {}
@@ -108,11 +104,15 @@ class Run:
                 return Exit.OK
 
     async def check(self) -> None:
-        """Looks, before the first job is created, for what would make one fail: options, and pools that are not there.
+        """Looks, before the first job is created, for what would make one fail: options, files, pools that are not there.
 
         Raises:
             CliError: there is something.
         """
+        for job in self._plan.pipeline.jobs:
+            if job.wants_files:
+                (await asyncio.to_thread(self._bundle, job)).check(self._options.workspace_limit)
+                break
         pools = {str(self._spec(job).get("poolName") or DEFAULT_POOL) for job in self._plan.pipeline.jobs}
         with suppress(ApiError):  # who may not read pools may use them
             for pool in sorted(pools):
@@ -177,8 +177,7 @@ class Run:
     async def _followed(self, job: PipelineJob) -> tuple[Outcome, Taken | None]:
         view = JobView(self._board, job.name, self._doing)
         spec = self._spec(job)
-        files = self._files if job.wants_files else Bundle()
-        bundle = await asyncio.to_thread(self._store.bundle, job, files)
+        bundle = await asyncio.to_thread(self._bundle, job)
         spec, transfer = prepare(
             spec,
             bundle=bundle,
@@ -196,6 +195,12 @@ class Run:
         if taken is not None:
             await asyncio.to_thread(self._store.add, job, taken, view.note)
         return ended, taken
+
+    def _bundle(self, job: PipelineJob) -> Bundle:
+        """What a job is given: the folder's files as they are now, and what earlier jobs left."""
+        wanted = job.wants_files and self._options.bring_files and not self._options.git_url
+        files = repository(self._plan.folder, self._options.artifacts) if wanted else Bundle()
+        return self._store.bundle(job, files)
 
     def _spec(self, job: PipelineJob) -> Spec:
         """The spec with what earlier jobs left and the options say."""
