@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -12,9 +12,7 @@ from cijob.cli import console
 from cijob.cli.api import Api
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    import pytest
+    from collections.abc import AsyncIterator, Iterator
 
 Body = dict[str, Any]
 
@@ -78,8 +76,11 @@ def _status(code: int, message: str) -> web.Response:
     return web.json_response(body, status=code)
 
 
-def in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the consoles made anew, so that pytest's capture sees what they print."""
-    del monkeypatch
-    console.out.cache_clear()
-    console.err.cache_clear()
+@contextmanager
+def fresh_consoles() -> Iterator[None]:
+    """Has the consoles made anew, so that pytest's capture sees what they print, and once more for whoever comes after."""
+    for cached in (console.out, console.err):
+        cached.cache_clear()
+    yield
+    for cached in (console.out, console.err):
+        cached.cache_clear()

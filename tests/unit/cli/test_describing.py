@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,7 +11,10 @@ from cijob.cli.looking.describing import describe
 from cijob.cli.looking.pools import list_pools, show_pool
 from cijob.errors import ApiUnavailable
 from tests.unit.builders import POD_NAME, CiJobBuilder, a_cijob, a_pod, stamp
-from tests.unit.cli.looking_world import Server, in_a_pipe
+from tests.unit.cli.looking_world import Server, fresh_consoles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Body = dict[str, Any]
 HERE = "/api/v1/namespaces/team-a"
@@ -22,8 +25,9 @@ LOG = f"{HERE}/pods/{POD_NAME}/log"
 
 
 @pytest.fixture(autouse=True)
-def _pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_a_pipe(monkeypatch)
+def _consoles() -> Iterator[None]:
+    with fresh_consoles():
+        yield
 
 
 def a_failure(message: str = "The job failed. Entry 1 of 1 in spec.script exited with 7: `make test`.") -> CiJobBuilder:

@@ -14,10 +14,10 @@ from cijob.cli.looking import listing
 from cijob.cli.looking.jobs import having, headers, in_order, row
 from cijob.cli.looking.listing import Wanted, list_once, picture
 from tests.unit.builders import CiJobBuilder, a_cijob, at, stamp
-from tests.unit.cli.looking_world import Server, in_a_pipe
+from tests.unit.cli.looking_world import Server, fresh_consoles
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 Body = dict[str, Any]
 JOBS = "/apis/cijob.dev/v1alpha1/namespaces/team-a/cijobs"
@@ -31,8 +31,9 @@ def named(name: str, created: float = 0, job: CiJobBuilder | None = None, versio
 
 
 @pytest.fixture(autouse=True)
-def _pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_a_pipe(monkeypatch)
+def _consoles() -> Iterator[None]:
+    with fresh_consoles():
+        yield
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cijob.cli.errors import CliError
 from cijob.cli.looking.top import top
 from cijob.cli.looking.usage import Use, cpu_text, memory_text, of_metrics, of_summary, pod_uses
-from tests.unit.cli.looking_world import Server, in_a_pipe
+from tests.unit.cli.looking_world import Server, fresh_consoles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Body = dict[str, Any]
 PODS = "/api/v1/namespaces/team-a/pods"
@@ -51,8 +54,9 @@ def summary(name: str, **uses: tuple[int, int]) -> Body:
 
 
 @pytest.fixture(autouse=True)
-def _pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_a_pipe(monkeypatch)
+def _consoles() -> Iterator[None]:
+    with fresh_consoles():
+        yield
 
 
 async def run(server: Server, *, containers: bool = False, sort: str = "name", selector: str | None = None) -> None:
