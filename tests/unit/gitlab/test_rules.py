@@ -215,6 +215,14 @@ def test_with_workflow_rules_a_job_without_conditions_runs_for_merge_requests_to
     assert not judged({}, MERGE).included
 
 
+def test_a_source_that_the_user_gives_counts_for_only_as_for_rules() -> None:
+    request = Request(file="x", ref=Ref(branch="topic"), variables={"CI_PIPELINE_SOURCE": "merge_request_event"})
+    known = predefined(request, "build", "test")
+    for config in ({"only": ["merge_requests"]}, {"rules": [{"if": "$CI_MERGE_REQUEST_IID"}]}):
+        assert decide(node(config), known, request, FILES).included
+    assert not decide(node({"only": ["branches"]}), known, request, FILES).included
+
+
 def workflow(config: dict[str, Any] | None, ref: Ref = BRANCH) -> Decision:
     request = Request(file="x", ref=ref)
     return decide_workflow(None if config is None else node(config), predefined(request), request, FILES)

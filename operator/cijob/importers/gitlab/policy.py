@@ -8,7 +8,7 @@ from cijob.importers.gitlab.clauses import changed
 from cijob.importers.gitlab.expressions import evaluate
 from cijob.importers.gitlab.model import Severity
 from cijob.importers.gitlab.nodes import Mapping, place_of
-from cijob.importers.gitlab.predefined import MERGE_REQUEST, predefined
+from cijob.importers.gitlab.predefined import MERGE_REQUEST, predefined, state
 from cijob.importers.gitlab.regexps import compile_regexp, is_regexp
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _holds(config: Node, key: str, part: str, value: Any, facts: Facts, say: Say
 
 def _ref(text: str, facts: Facts) -> bool:
     """Whether what the pipeline runs for is what a word, a name or a /pattern/ of `refs` says, with or without @project."""
-    ref = facts.request.ref
+    ref = state(facts.request)
     known = predefined(facts.request)
     word, path = text, ""
     if "@" in text and not is_regexp(text):

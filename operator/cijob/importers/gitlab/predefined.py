@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -41,6 +42,7 @@ def predefined(
         total: CI_NODE_TOTAL.
         environment: the expanded name of its environment.
     """
+    ref = state(request)
     variables = {
         "CI": "true",
         "GITLAB_CI": "true",
@@ -50,9 +52,9 @@ def predefined(
         "CI_CONFIG_PATH": request.file,
         "CI_PIPELINE_ID": str(request.pipeline_id),
         "CI_PIPELINE_IID": str(request.pipeline_id),
-        "CI_PIPELINE_SOURCE": request.ref.source,
-        **_commit(request.ref),
-        **_project(request.ref.url),
+        "CI_PIPELINE_SOURCE": ref.source,
+        **_commit(ref),
+        **_project(ref.url),
     }
     if job:
         variables |= {
@@ -67,6 +69,12 @@ def predefined(
     if environment:
         variables["CI_ENVIRONMENT_NAME"] = environment
     return variables
+
+
+def state(request: Request) -> Ref:
+    """What the pipeline runs for. A CI_PIPELINE_SOURCE that the user gives counts, also for what else depends on the source."""
+    given = request.variables.get("CI_PIPELINE_SOURCE")
+    return replace(request.ref, source=given) if given else request.ref
 
 
 def of_some_pipelines(name: str) -> bool:
