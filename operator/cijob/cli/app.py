@@ -84,9 +84,6 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = Exit.INTERRUPTED
-    except BrokenPipeError:  # `cijob ls | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = Exit.OK
     except Exception as error:  # the last resort: a bug of ours is told in a line, too
         if os.environ.get("CIJOB_DEBUG"):
             raise
