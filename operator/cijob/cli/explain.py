@@ -55,7 +55,7 @@ def explained(error: ApiError, server: str, namespace: str) -> CliError:
 
 def is_kind_missing(error: ApiError) -> bool:
     """Whether the API server does not know the kind at all, rather than no object of that name."""
-    return isinstance(error, ApiNotFound) and not error.reason and _NO_PATH in error.message
+    return isinstance(error, ApiNotFound) and _NO_PATH in error.message
 
 
 def _unavailable(error: ApiUnavailable, message: str, server: str) -> CliError:

@@ -70,6 +70,18 @@ async def test_trouble_completes_nothing_and_says_nothing(
     assert capfd.readouterr() == ("", "")
 
 
+def test_kubectls_entry_point_prints_no_word_of_a_library_that_logs() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "from cijob.cli.completion import kubectl; kubectl()", "cancel", "--context", ""],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "operator"), "KUBECONFIG": "/does/not/exist"},
+    )
+    assert (found.stdout, found.stderr) == (":4\n", "")
+
+
 async def test_behind_a_command_that_is_none_there_is_no_traceback(tmp_path: Path) -> None:
     async with FakeCluster().serving(tmp_path) as kit:
         assert (await answer(kit.kubeconfig, "cancl", "x", ""))[-1] == ":4"
