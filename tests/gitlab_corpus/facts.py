@@ -76,7 +76,8 @@ def facts_of(folder: Path) -> Fact:
             message="a change",
         ),
     )
-    given = replace(request, variables=_settings(files, request) | INSTANCE, pools=_AnyPool())
+    settings = _settings(files, request) | INSTANCE
+    given = replace(request, variables=settings, pools=_AnyPool(), default_image="docker:cli")
     return {
         "repo": source["repo"],
         "path": source["path"],

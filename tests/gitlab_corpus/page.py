@@ -28,7 +28,6 @@ _ADVICE = {
     "include:project": "put the file into the repository and include it as `local`",
     "include:remote": "put the file into the repository and include it as `local`",
     "include:template": "put the file into the repository and include it as `local`",
-    "no image": "the runner chooses: name one",
     "release": "call the API in the script",
     "rules:changes:compare_to": "changes are those against the default branch",
     "services:name": "a variable of the project is in its name: give it with `--var`",

@@ -38,6 +38,7 @@ class Wanted:
     jobs: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     pools: dict[str, str] = field(default_factory=dict)
+    default_image: str = ""
     branch: str | None = None
     tag: str | None = None
     git: tuple[str, str, str] = ("", "", "")
@@ -90,6 +91,7 @@ def _request(wanted: Wanted, root: Path) -> Request:
         ref=ref_of(root, branch=wanted.branch, tag=wanted.tag),
         variables=wanted.variables,
         pools=wanted.pools,
+        default_image=wanted.default_image,
         git_url=url,
         git_ref=ref,
         git_secret=secret,

@@ -29,6 +29,7 @@ class RunOptions:
         workspace_limit, artifacts_limit: bytes, unpacked: of the folder; of one job's artifacts.
         artifacts: where the artifacts of a pipeline's jobs are left; None: a temporary folder that goes with the run.
         pools: tag to BuildPool.
+        default_image: of a pipeline's jobs that name none.
         jobs: of a pipeline only these and what they need; empty: all.
         manual: names of manual jobs to run as well.
         branch, tag: instead of those of the git work tree.
@@ -50,6 +51,7 @@ class RunOptions:
     artifacts_limit: int = 256 * MIB
     artifacts: Path | None = None
     pools: dict[str, str] = field(default_factory=dict)
+    default_image: str | None = None
     jobs: tuple[str, ...] = ()
     manual: tuple[str, ...] = ()
     strict: bool = False

@@ -138,6 +138,13 @@ class TestImage:
         text = "#file\njob: {script: [x]}\n"
         assert job(text).spec["image"] == "ruby:3.1"
         assert "names no image" in warnings(text)[0]
+        assert "unless you say --default-image" in warnings(text)[0]
+
+    def test_that_is_not_named_is_the_one_that_is_given(self) -> None:
+        text = "#file\njob: {script: [x]}\n"
+        assert job(text, default_image="alpine:3").spec["image"] == "alpine:3"
+        assert job("image: a", default_image="alpine:3").spec["image"] == "a"
+        assert warnings(text, default_image="alpine:3") == []
 
 
 class TestTimeout:

@@ -22,6 +22,9 @@ from cijob.cli.options import PAIR
 @click.option(
     "--pool", "pools", multiple=True, type=PAIR, metavar="TAG=POOL", help="The BuildPool that jobs with this tag use."
 )
+@click.option(
+    "--default-image", metavar="IMAGE", help="The image of jobs that name none, as your GitLab runner has one."
+)
 @click.option("--branch", metavar="NAME", help="As if this branch were built; git's own when unset.")
 @click.option("--tag", metavar="NAME", help="As if this tag were built.")
 @click.option("--git-url", metavar="URL", help="Have the jobs check this repository out: spec.source.git.url.")
@@ -41,6 +44,7 @@ def command(  # noqa: PLR0913  one argument for each option
     jobs: tuple[str, ...],
     variables: tuple[tuple[str, str], ...],
     pools: tuple[tuple[str, str], ...],
+    default_image: str | None,
     branch: str | None,
     tag: str | None,
     git_url: str | None,
@@ -86,6 +90,7 @@ def command(  # noqa: PLR0913  one argument for each option
             jobs=jobs,
             variables=dict(variables),
             pools=dict(pools),
+            default_image=default_image or "",
             branch=branch,
             tag=tag,
             git=(git_url or "", git_ref or "", git_secret or ""),

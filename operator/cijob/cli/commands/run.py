@@ -99,6 +99,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="TAG=POOL",
     help="Pipeline: the BuildPool for a runner tag; may be repeated.",
 )
+@click.option("--default-image", metavar="IMAGE", help="Pipeline: the image of jobs that name none.")
 @click.option("--branch", metavar="NAME", help="Pipeline: run for this branch, not for the one that is checked out.")
 @click.option("--tag", metavar="NAME", help="Pipeline: run for this tag.")
 @click.option("--artifacts", type=_FOLDER, metavar="DIR", help="Pipeline: leave the jobs' artifacts in this folder.")

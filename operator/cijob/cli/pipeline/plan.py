@@ -52,6 +52,7 @@ def plan(options: RunOptions, file: Path) -> Plan:
         ref=ref_of(folder, branch=options.branch, tag=options.tag),
         variables=options.variables,
         pools=options.pools,
+        default_image=options.default_image or "",
         pipeline_id=number,
         git_url=options.git_url or "",
         git_ref=options.git_ref or "",

@@ -165,6 +165,7 @@ class Request:
         ref: the state of the repository.
         variables: given by the user, above all that the file says.
         pools: tag to BuildPool: `--pool TAG=POOL`; a tag that is not in it is named as not converted.
+        default_image: the image of jobs that name none, as a runner has one; empty: GitLab.com's, which is told of.
         pipeline_id: CI_PIPELINE_ID.
         working_dir: where the repository's files are in the job: CI_PROJECT_DIR and spec.workingDir.
         git_url, git_ref, git_secret: spec.source.git of each job that wants the repository's files, with the depth and the
@@ -176,6 +177,7 @@ class Request:
     ref: Ref = Ref()
     variables: dict[str, str] = field(default_factory=dict)
     pools: dict[str, str] = field(default_factory=dict)
+    default_image: str = ""
     pipeline_id: int = 1
     working_dir: str = "/workspace"
     git_url: str = ""

@@ -68,9 +68,13 @@ def wants_files(job: Job) -> bool:
 
 def _image(job: Job) -> Spec:
     given, report = job.config.get("image"), job.report
+    if given is None and job.request.default_image:
+        return {"image": job.request.default_image}
     if given is None:
         report.warning(
-            (), f"the job names no image, so that GitLab's runner chooses one: {DEFAULT_IMAGE}, as on GitLab.com"
+            (),
+            f"the job names no image, so that GitLab's runner chooses one: {DEFAULT_IMAGE}, as on GitLab.com, "
+            "unless you say --default-image",
         )
         return {"image": DEFAULT_IMAGE}
     entry = given if isinstance(given, Mapping) else {"name": given}
