@@ -14,6 +14,7 @@ from cijob.cli import creation, overrides
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
 from cijob.cli.files.bundle import Bundle
+from cijob.cli.files.execute import check as may_execute
 from cijob.cli.files.transfer import Limits, prepare
 from cijob.cli.follow.follow import Outcome, follow
 from cijob.cli.importing import USUAL
@@ -36,7 +37,6 @@ from cijob.names import DEFAULT_POOL
 if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.cli.files.collect import Taken
-    from cijob.cli.files.transfer import Transfer
     from cijob.cli.pipeline.boards import Board
     from cijob.cli.pipeline.schedule import Schedule
     from cijob.cli.pipeline.tree import Sight
@@ -87,7 +87,6 @@ class Run:
         self._sights: dict[str, Sight] = {}
         self._waiting: dict[asyncio.Task[None], str] = {}
         self._mode: Mode | None = None
-        self._moving_allowed = False
         self._failure: int | None = None
         self._began = time.monotonic()
         self.look = f"`cijob ls -n {api.namespace} -l {LABEL_PIPELINE}={planned.number}` lists its jobs."
@@ -104,16 +103,18 @@ class Run:
                 return Exit.OK
 
     async def check(self) -> None:
-        """Looks, before the first job is created, for what would make one fail: options, files, pools that are not there.
+        """Looks, before the first job is created, for what would make one fail: options, files, rights, pools.
 
         Raises:
             CliError: there is something.
         """
-        for job in self._plan.pipeline.jobs:
-            if job.wants_files:
-                (await asyncio.to_thread(self._bundle, job)).check(self._options.workspace_limit)
-                break
-        pools = {str(self._spec(job).get("poolName") or DEFAULT_POOL) for job in self._plan.pipeline.jobs}
+        jobs = self._plan.pipeline.jobs
+        given = next((job for job in jobs if job.wants_files), None)
+        files = Bundle() if given is None else await asyncio.to_thread(self._bundle, given)
+        files.check(self._options.workspace_limit)
+        if files.entries or any(job.artifacts for job in jobs):
+            await may_execute(self._api, self._api.namespace)
+        pools = {str(self._spec(job).get("poolName") or DEFAULT_POOL) for job in jobs}
         with suppress(ApiError):  # who may not read pools may use them
             for pool in sorted(pools):
                 await find_pool(self._api, pool)
@@ -187,7 +188,7 @@ class Run:
             progress=view.moved,
         )
         try:
-            name, uid = await self._create(job, spec, transfer)
+            name, uid = await self._create(job, spec)
             ended = await follow(self._api, self._api.namespace, name, uid, view, transfer=transfer)
             taken = await transfer.finish()
         finally:
@@ -210,11 +211,8 @@ class Run:
         rest = replace(self._options, variables={}, timeout=None, git_url=None)
         return dict(overrides.completed({"metadata": {"name": "of-a-pipeline"}, "spec": spec}, rest)["spec"])
 
-    async def _create(self, job: PipelineJob, spec: Spec, transfer: Transfer) -> tuple[str, str]:
+    async def _create(self, job: PipelineJob, spec: Spec) -> tuple[str, str]:
         namespace = self._api.namespace
-        if transfer.moves and not self._moving_allowed:
-            await transfer.check(self._api, namespace)
-            self._moving_allowed = True
         try:
             body = await creation.create(self._api, namespace, manifest(job, spec, self._plan.number))
         except ApiNotFound as error:
