@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.e2e.cijob import Cijob, breaking, cut_again_and_again, environment
+from tests.e2e.images import provide
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Cluster, Job, Jobs
@@ -33,6 +34,7 @@ def cijob(cluster: Cluster, namespace: str) -> Cijob:
 @pytest.fixture(scope="module")
 def running(jobs: Jobs) -> Job:
     """A job that runs for long, with a daemon and a service."""
+    provide("cijob-dev/web:1")
     service = {"name": "web", "image": "cijob-dev/web:1"}
     job = jobs.start("shell", services=[service], variables={"COLOUR": "blue"}, script=["echo going", "sleep 3000"])
     job.wait_for_log("going")

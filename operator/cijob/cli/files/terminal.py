@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import sys
 import termios
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 _CHUNK: Final = 32 * 1024
 
@@ -49,7 +50,7 @@ class UserTerminal:
             await self._changed.wait()
 
 
-async def typed(descriptor: int) -> AsyncIterator[bytes]:
+async def typed(descriptor: int) -> AsyncGenerator[bytes, None]:
     """What comes on a file descriptor, to its end. No thread is left behind that waits for a last key."""
     loop, waiting = asyncio.get_running_loop(), asyncio.Event()
     try:
@@ -61,10 +62,13 @@ async def typed(descriptor: int) -> AsyncIterator[bytes]:
     try:
         while True:
             await waiting.wait()
+            waiting.clear()
+            # The loop may have called for what has been read meanwhile, and a read of nothing would stop everything.
+            if not select.select([descriptor], [], [], 0)[0]:
+                continue
             data = os.read(descriptor, _CHUNK)
             if not data:
                 return
-            waiting.clear()
             yield data
     finally:
         loop.remove_reader(descriptor)
