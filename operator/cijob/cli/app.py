@@ -32,6 +32,10 @@ COMMANDS = {
 }
 
 
+#: Options of nearly every command, with a value each, that say where it acts.
+_TARGET = ("-n", "--namespace", "--context", "--kubeconfig")
+
+
 class Commands(click.Group):
     """A group whose commands are looked up by name; a typo is answered with the nearest."""
 
@@ -48,6 +52,10 @@ class Commands(click.Group):
         command: click.Command = import_module(f"cijob.cli.commands.{COMMANDS[cmd_name]}").command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, for the words as `reordered` has them."""
+        return super().parse_args(ctx, reordered(args))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -59,6 +67,22 @@ class Commands(click.Group):
             meant = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them all."
             ctx.fail(f"There is no command {args[0]!r}: {meant}")
         return super().resolve_command(ctx, args)
+
+
+def reordered(words: list[str]) -> list[str]:
+    """Words as commands here understand them, of words as people know them from elsewhere.
+
+    `-n NAMESPACE` and its like may stand before the command, as kubectl has it; `help COMMAND` is `COMMAND --help`.
+    """
+    options: list[str] = []
+    rest = list(words)
+    while rest and rest[0].partition("=")[0] in _TARGET:
+        options.append(rest.pop(0))
+        if "=" not in options[-1] and rest:
+            options.append(rest.pop(0))
+    if rest[:1] == ["help"]:
+        return [*rest[1:2], "--help"]
+    return [*rest[:1], *options, *rest[1:]] if rest else []
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

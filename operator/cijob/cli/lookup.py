@@ -39,6 +39,8 @@ async def find_job(api: Api, namespace: str, name: str) -> Body:
         ApiError: the API server refused or did not answer.
     """
     name = bare(name)
+    if not name:
+        raise CliError("the name of the CiJob is empty", "Is a variable of the shell unset?")
     if _NAME.fullmatch(name):
         try:
             return await api.get_job(namespace, name)

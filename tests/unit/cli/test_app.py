@@ -12,7 +12,7 @@ import click
 import pytest
 
 from cijob import __version__
-from cijob.cli.app import COMMANDS, cli
+from cijob.cli.app import COMMANDS, cli, reordered
 from cijob.cli.manual import manual
 
 ROOT = Path(__file__).parents[3]
@@ -40,6 +40,24 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert found.stdout.splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.parametrize(
+    ("words", "understood"),
+    [
+        ([], []),
+        (["ls", "-A"], ["ls", "-A"]),
+        (["-n", "ci", "ls"], ["ls", "-n", "ci"]),
+        (["--context=a", "-n", "ci", "logs", "x"], ["logs", "--context=a", "-n", "ci", "x"]),
+        (["-n", "ci"], []),
+        (["help"], ["--help"]),
+        (["help", "run"], ["run", "--help"]),
+        (["run", "help"], ["run", "help"]),
+        (["--version"], ["--version"]),
+    ],
+)
+def test_words_are_understood_as_people_know_them(words: list[str], understood: list[str]) -> None:
+    assert reordered(words) == understood
 
 
 def test_a_typo_is_answered_with_the_nearest_command() -> None:

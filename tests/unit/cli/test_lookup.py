@@ -51,7 +51,7 @@ async def test_a_job_is_found_under_its_name_with_its_kind() -> None:
         assert (await find_job(api, "team-a", "cijob.cijob.dev/build-42"))["metadata"]["name"] == "build-42"
 
 
-@pytest.mark.parametrize("name", ["../pools", "a/b", "x?watch=true", "Über", ""])
+@pytest.mark.parametrize("name", ["../pools", "a/b", "x?watch=true", "Über"])
 async def test_what_cannot_be_a_name_is_never_asked_for(name: str) -> None:
     server = Server()
     server.lists[JOBS] = [a_cijob().body]
@@ -59,6 +59,14 @@ async def test_what_cannot_be_a_name_is_never_asked_for(name: str) -> None:
         with pytest.raises(CliError, match="there is no CiJob"):
             await find_job(api, "team-a", name)
     assert {path for path, _ in server.asked} <= {JOBS, EVERYWHERE}
+
+
+async def test_an_empty_name_is_told_as_one() -> None:
+    server = Server()
+    async with server.api() as api:
+        with pytest.raises(CliError, match="is empty"):
+            await find_job(api, "team-a", "")
+    assert server.asked == []
 
 
 async def _hint(server: Server, name: str = "build-43") -> str:
