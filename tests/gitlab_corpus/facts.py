@@ -49,6 +49,10 @@ INSTANCE = {
 _OPEN = ("variables", "services:variables", "rules:variables", "parallel:matrix", "secrets", "id_tokens")
 
 
+#: Keys in whose values a project's variables are expanded, beside `variables`.
+_EXPANDED = ("image", "services", "artifacts")
+
+
 class _AnyPool(dict[str, str]):
     """A pool for each tag, whatever it is."""
 
@@ -90,14 +94,14 @@ def facts_of(folder: Path) -> Fact:
 
 
 def _settings(files: MemoryFiles, request: Request) -> dict[str, str]:
-    """A value for each name that the file's variables and images refer to and nothing sets: a project's settings have them."""
+    """A value for each name that the file's variables, images and paths refer to and nothing sets: a project's settings have them."""
     try:
         found = document.read(files, request)
     except ImportFailed:
         return {}
     of_jobs = [one for job in found.jobs for one in _texts(job.config.get("variables"))]
-    images = [one for job in found.jobs for key in ("image", "services") for one in _texts(job.config.get(key))]
-    named = {name for text in (*_texts(found.variables), *of_jobs, *images) for name in names_in(text)}
+    used = [one for job in found.jobs for key in _EXPANDED for one in _texts(job.config.get(key))]
+    named = {name for text in (*_texts(found.variables), *of_jobs, *used) for name in names_in(text)}
     set_by = {*predefined(request, "job"), *found.variables}
     set_by |= {name for job in found.jobs for name in job.config.get("variables") or ()}
     own = {name for name in found.variables if str(found.variables[name]).strip("${}") == name}

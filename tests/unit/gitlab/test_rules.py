@@ -169,11 +169,16 @@ def test_files_are_looked_for(exists: object, holds: bool) -> None:
 
 
 def test_what_is_decided_otherwise_than_in_gitlab_is_told() -> None:
-    compared = judged({"rules": [{"changes": {"paths": ["x"], "compare_to": "main"}}]})
+    compared = judged({"rules": [{"changes": {"paths": ["x"], "compare_to": "v1"}}]})
     elsewhere = judged({"rules": [{"exists": {"paths": ["x"], "project": "a/b"}}]})
     cluster = judged({"only": {"kubernetes": "active"}})
     assert [one.findings[0].severity for one in (compared, elsewhere, cluster)] == [Severity.WARNING] * 3
     assert [one.included for one in (compared, elsewhere, cluster)] == [True, False, False]
+
+
+@pytest.mark.parametrize("branch", ["main", "refs/heads/main", "$CI_DEFAULT_BRANCH"])
+def test_changes_against_the_default_branch_are_those_that_are_known(branch: str) -> None:
+    assert judged({"rules": [{"changes": {"paths": ["x"], "compare_to": branch}}]}).findings == ()
 
 
 BRANCH, TAG = Ref(branch="main", url="https://x.test/group/project"), Ref(tag="v1")

@@ -60,7 +60,7 @@ def _if(rule: Node, facts: Facts, say: Say) -> bool:
 def changed(node: Node, facts: Facts, say: Say) -> bool:
     """Whether `changes` of a rule, of `only` or of `except` holds: true where what changed is not known, as in GitLab."""
     changes = node["changes"]
-    if isinstance(changes, Mapping) and "compare_to" in changes:
+    if isinstance(changes, Mapping) and not _default_branch(changes.get("compare_to"), facts):
         place = place_of(changes, "compare_to")
         message = "the changes are those against the default branch, whatever compare_to says"
         say(Severity.WARNING, place, "changes:compare_to", message)
@@ -73,6 +73,14 @@ def changed(node: Node, facts: Facts, say: Say) -> bool:
         return True
     patterns = [path_pattern(glob) for glob in globs]
     return any(pattern.fullmatch(path) for path in paths for pattern in patterns)
+
+
+def _default_branch(compare_to: Any, facts: Facts) -> bool:  # noqa: ANN401 - a value of YAML
+    """Whether `compare_to` is what the changes are told against anyway."""
+    if compare_to is None:
+        return True
+    branch = expand(str(compare_to), facts.variables).removeprefix("refs/heads/")
+    return branch == facts.request.ref.default_branch
 
 
 def _exists(rule: Node, facts: Facts, say: Say) -> bool:

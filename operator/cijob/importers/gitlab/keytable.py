@@ -175,7 +175,7 @@ LOST: Final = {
     "release:released_at": "no release is made: call `glab` or the API in `script`",
     "release:tag_message": "no release is made: call `glab` or the API in `script`",
     "release:tag_name": "no release is made: call `glab` or the API in `script`",
-    "rules:changes:compare_to": "the files that changed are those that `cijob` was told of",
+    "rules:changes:compare_to": "the files that changed are those against the default branch, whatever it says",
     "rules:exists:project": "there is no other project here",
     "rules:exists:ref": "as `rules:exists:project`",
     "run": "GitLab's step runner does not run here: write a `script`; the job is left out",
