@@ -64,8 +64,9 @@ def test_a_key_that_goes_with_another_is_not_told_twice() -> None:
 
 
 def test_a_key_of_which_the_conditions_tell_is_not_told_twice() -> None:
-    text = "rules: [{changes: {paths: [a], compare_to: main}}]"
-    assert [one.partition(": ")[0] for one in warnings(text)] == ["rules:changes:compare_to"]
+    text = "rules: [{changes: {paths: [a], compare_to: other}}, {exists: {paths: [a], project: a/b}}]"
+    told = [one.partition(": ")[0] for one in warnings(text)]
+    assert told == ["rules:changes:compare_to", "rules:exists:project"]
 
 
 def test_keys_of_workflow_and_variables_are_looked_at() -> None:

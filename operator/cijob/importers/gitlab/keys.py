@@ -73,7 +73,7 @@ _OPEN: Final = frozenset(
 )
 _AS: Final = "as `"
 #: Told of by rules.py and policy.py, where they know what is lost.
-_TOLD: Final = frozenset({"except:kubernetes", "only:kubernetes", "rules:changes:compare_to", "rules:exists:project"})
+_TOLD: Final = frozenset({"except:kubernetes", "only:kubernetes", "rules:exists:project"})
 _JOB: Final = frozenset(name for name in KEYS if ":" not in name and name not in GLOBAL)
 
 
