@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,20 @@ def test_a_retry_runs_the_same_again_and_ends_with_its_exit_code(cluster: Cluste
     detached = cijob.run("retry", new["metadata"]["name"], "--detach", "-o", "name")
     waited = cijob.run("wait", detached.stdout.strip())
     assert waited.returncode == 5, "the name that one prints is one that the other takes"
+
+
+def test_a_job_that_was_given_files_is_retried_with_files(cijob: Cijob, tmp_path: Path) -> None:
+    (tmp_path / "word").write_text("first\n")
+    folder = f"--workspace={tmp_path}"
+    ran = cijob.run("run", "--image=ubuntu:25.10", "--set=docker.enabled=false", folder, "--", "cat word")
+    assert (ran.returncode, "first\n" in ran.stdout) == (0, True), ran.stderr
+    (name,) = re.findall(r"created (\S+) in the namespace", ran.stderr)
+    refused = cijob.run("retry", name)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--workspace" in refused.stderr
+    (tmp_path / "word").write_text("second\n")
+    answer = cijob.run("retry", name, folder)
+    assert (answer.returncode, "second\n" in answer.stdout) == (0, True), answer.stderr
 
 
 def test_delete_asks_on_a_terminal_and_does_as_it_is_told(cluster: Cluster, cijob: Cijob, jobs: Jobs) -> None:
