@@ -189,8 +189,11 @@ def test_a_terminal_gets_a_shell_with_its_size_and_is_left_as_it_was(cijob: Cijo
         ioctl(terminal.file, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         # The news of a window is not in step with keys: ask until it is there.
         terminal.type(b"until stty size | grep '^40 120'; do sleep 0.1; done\r")
-        terminal.wait_for(b"\n40 120\r\n")
-        terminal.type(b"sleep 100\r\x03")  # Ctrl-C is the command's
+        terminal.wait_for(b"\r40 120\r\n")
+        terminal.type(b"sh -c 'echo go; exec sleep 100'\r")
+        terminal.wait_for(b"\rgo\r\n")
+        terminal.type(b"\x03")  # the command's, not ours
+        terminal.wait_for(b"^C")
         terminal.type(b"exit 7\r")
         assert terminal.end() == 7
         assert termios.tcgetattr(terminal.file) == before
