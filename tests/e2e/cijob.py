@@ -63,9 +63,10 @@ class Cijob:
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start it in pipes."""
+        """Start it in pipes that nothing is read from ahead of time."""
         return subprocess.Popen(
             self.command(*arguments),
+            bufsize=0,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
