@@ -13,6 +13,7 @@ from tests.unit.gitlab.loading import errors, findings, job, notes, warnings
 def test_a_plain_job_needs_nothing_but_image_and_script() -> None:
     spec = job("script: [a, b]").spec
     assert spec.pop("variables")["CI_JOB_NAME"] == "job"
+    assert spec.pop("env") == [{"name": "CI_JOB_ID", "value": "$(CIJOB_UID)"}]
     assert spec == {"image": "alpine:3", "script": ["a", "b"], "docker": {"enabled": False}}
 
 
@@ -226,3 +227,15 @@ def test_a_spec_with_all_of_it_is_one_that_can_run() -> None:
         git_url="https://h/a.git",
     ).spec
     assert validate_spec(CiJobSpec.model_validate(spec)) == []
+
+
+def test_a_number_of_the_job_that_is_given_is_kept() -> None:
+    spec = job("script: [a]", variables={"CI_JOB_ID": "7"}).spec
+    assert "env" not in spec
+    assert spec["variables"]["CI_JOB_ID"] == "7"
+
+
+def test_after_script_sees_how_the_job_ended_by_gitlab_s_name_where_it_asks() -> None:
+    export = 'export CI_JOB_STATUS="$CIJOB_STATUS"'
+    assert job("after_script: [a, echo $CI_JOB_STATUS]").spec["afterScript"] == [f"{export}\na", "echo $CI_JOB_STATUS"]
+    assert job("after_script: [a, b]").spec["afterScript"] == ["a", "b"]

@@ -26,6 +26,8 @@ DEFAULT_IMAGE: Final = "ruby:3.1"
 #: How much of the history GitLab fetches where nobody says it (docs.gitlab.com/ci/pipelines/settings/).
 _DEPTH: Final = 20
 _MAX_ENTRIES: Final = 200
+#: What GitLab sets for after_script; the words are the same: success, failed, canceled.
+_STATUS: Final = 'export CI_JOB_STATUS="$CIJOB_STATUS"'
 _MAX_VALUE: Final = 32768
 #: Entry points that only start a shell, as GitLab Runner wants it; a CiJob's script has one anyway.
 _SHELL: Final = re.compile(r"((/usr)?/bin/env )?((/usr)?/bin/)?(ba|a|da)?sh( -l?c| -l)?")
@@ -50,6 +52,7 @@ def convert(job: Job) -> Spec:
         **(beside.platform if "platform" not in image else {}),
         **_scripts(job),
         "variables": _variables(job, beside),
+        **_env(job),
         **_working_dir(job),
         **_source(job),
         **({"services": beside.specs} if beside.specs else {}),
@@ -103,6 +106,9 @@ def _scripts(job: Job) -> Spec:
     }
     if "script" not in found:
         job.report.error(("script",), "the job has no script: write at least one command")
+    if any("CI_JOB_STATUS" in line for line in found.get("afterScript", ())):
+        first, *others = found["afterScript"]
+        found["afterScript"] = [f"{_STATUS}\n{first}", *others]
     return found
 
 
@@ -129,6 +135,11 @@ def _variables(job: Job, beside: services.Services) -> dict[str, str]:
         job.report.warning(("variables", name), f"{name} is left out: {limits.SAY_RESERVED}")
         del values[name]
     return values
+
+
+def _env(job: Job) -> Spec:
+    """What is known only when the CiJob is there: in GitLab each run of a job has a number, here it has a UID."""
+    return {} if "CI_JOB_ID" in job.variables else {"env": [{"name": "CI_JOB_ID", "value": "$(CIJOB_UID)"}]}
 
 
 def _working_dir(job: Job) -> Spec:
