@@ -141,7 +141,9 @@ class Drafter:
         of_file = {name: one for name, one in file.items() if name not in given}
         for name, missing in values.lost(of_file, seen, self._predefined(draft)).items():
             names = ", ".join(f"${one}" for one in missing)
-            draft.report.warning(("variables", name), f"not all of its value is known: {names} is not set here, give it with --var")
+            draft.report.warning(
+                ("variables", name), f"not all of its value is known: {names} is not set here, give it with --var"
+            )
 
     def _inherited(self, config: Mapping) -> dict[str, Variable]:
         inherit = config.get("inherit")
