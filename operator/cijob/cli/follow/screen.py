@@ -40,7 +40,7 @@ class Screen:
         self._said: set[str] = set()
         self._live: Live | None = None
         self._began = time.monotonic()
-        self._held: list[bytes] | None = None
+        self._held: bytearray | None = None  # what came of the log while there is a question on the screen
         self._cut = False  # whether the last line on the terminal has no newline yet
         self._logging = False  # whether lines of the log have come, so that no live line is wanted between them
 
@@ -62,9 +62,9 @@ class Screen:
         """A line of the log."""
         self._logging = True
         if self._held is not None:
-            self._held.append(data)
-            if sum(map(len, self._held)) > _MOST_HELD:
-                self._write(b"".join(self._held))
+            self._held += data
+            if len(self._held) > _MOST_HELD:
+                self._write(bytes(self._held))
                 self._held.clear()
             return
         if self._shared:
@@ -90,13 +90,13 @@ class Screen:
         """Nothing is drawn inside."""
         self._draw(wanted=False)
         self._finish_line()
-        self._held = []
+        self._held = bytearray()
         try:
             yield
         finally:
             held, self._held = self._held, None
-            for data in held:
-                self._write(data)
+            if held:
+                self._write(bytes(held))
             self._draw(wanted=bool(self._text) and not (self._shared and self._logging))
 
     def close(self) -> None:
