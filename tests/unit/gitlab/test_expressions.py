@@ -48,6 +48,8 @@ VARIABLES = {
         ("$UNSET =~ /^$/", True),
         ("$BRANCH =~ $UNSET", False),
         ("$BRANCH !~ $UNSET", True),
+        ("'o' =~ $UNSET", False),
+        ("'a' =~ false", False),
         ("$BRANCH =~ $PATTERN", True),
         ("$BRANCH =~ $WORDS", True),
         ("$WORDS =~ $BRANCH", False),

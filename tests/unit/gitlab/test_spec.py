@@ -237,5 +237,5 @@ def test_a_number_of_the_job_that_is_given_is_kept() -> None:
 
 def test_after_script_sees_how_the_job_ended_by_gitlab_s_name_where_it_asks() -> None:
     export = 'export CI_JOB_STATUS="$CIJOB_STATUS"'
-    assert job("after_script: [a, echo $CI_JOB_STATUS]").spec["afterScript"] == [f"{export}\na", "echo $CI_JOB_STATUS"]
+    assert job("after_script: [a, echo $CI_JOB_STATUS]").spec["afterScript"] == [export, "a", "echo $CI_JOB_STATUS"]
     assert job("after_script: [a, b]").spec["afterScript"] == ["a", "b"]

@@ -107,23 +107,24 @@ def _scripts(job: Job) -> Spec:
     if "script" not in found:
         job.report.error(("script",), "the job has no script: write at least one command")
     if any("CI_JOB_STATUS" in line for line in found.get("afterScript", ())):
-        first, *others = found["afterScript"]
-        found["afterScript"] = [f"{_STATUS}\n{first}", *others]
-    return found
+        found["afterScript"] = [_STATUS, *found["afterScript"]]
+    return {field: _few(entries) for field, entries in found.items()}
 
 
 def _entries(job: Job, key: str) -> list[str]:
-    """The commands below a key, without empty ones; more than a CiJob can have are lines of its last."""
+    """The commands below a key, without empty ones."""
     given: Any = job.config.get(key) or []
     lines = [given] if isinstance(given, str) else given
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         job.report.error((key,), "is not a list of commands: quote what looks like a mapping or a number")
         return []
-    entries = [line for line in lines if line.strip()]
-    if len(entries) > _MAX_ENTRIES:
-        kept = _MAX_ENTRIES - 1
-        entries = [*entries[:kept], "\n".join(entries[kept:])]
-    return entries
+    return [line for line in lines if line.strip()]
+
+
+def _few(entries: list[str]) -> list[str]:
+    """As many as a CiJob can have: the others are lines of its last."""
+    kept = _MAX_ENTRIES - 1
+    return entries if len(entries) <= _MAX_ENTRIES else [*entries[:kept], "\n".join(entries[kept:])]
 
 
 def _variables(job: Job, beside: services.Services) -> dict[str, str]:
