@@ -30,7 +30,7 @@ In a pipe there is no colour and nothing moves: what was asked for goes to the s
 
 def manual() -> str:
     """The whole page, as Markdown."""
-    context = click.Context(cli, info_name="cijob")
+    context = click.Context(cli, info_name="cijob", **cli.context_settings)
     parts = [_HEAD, _contents(context)]
     for name in COMMANDS:
         command = cli.get_command(context, name)
@@ -53,7 +53,8 @@ def _section(context: click.Context) -> Iterator[str]:
     yield f"## {context.command_path}\n"
     yield f"```\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```\n"
     yield from _paragraphs(inspect.cleandoc(command.help or ""))
-    rows = [row for parameter in command.get_params(context) if (row := parameter.get_help_record(context))]
+    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    rows = [row for option in options if (row := option.get_help_record(context))]
     yield "| option | |\n| --- | --- |"
     yield from (f"| `{_cell(names)}` | {_cell(text)} |" for names, text in rows)
     yield ""
