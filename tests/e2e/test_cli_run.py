@@ -133,6 +133,21 @@ def test_a_signal_cancels_gracefully_where_nobody_can_be_asked(cijob: Cijob, whi
     assert b"was cancelled" in err
 
 
+def test_a_job_whose_log_nobody_reads_any_more_goes_on(cijob: Cijob, cluster: Cluster, namespace: str) -> None:
+    script = "echo ready; for i in $(seq 20); do echo $i; sleep 0.2; done"
+    process = cijob.start("run", "--image", "ubuntu:25.10", *PLAIN, "--", script)
+    started(process, b"ready")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    err = process.stderr.read().decode()
+    assert process.wait(60) == 1  # how the job ends is not known
+    process.stderr.close()
+    assert "the job goes on" in err
+    assert "Traceback" not in err
+    assert Job(cluster, namespace, name_in(err)).end()["phase"] == "Succeeded"
+
+
 def test_logs_says_what_is_not_there(cijob: Cijob, jobs: Jobs) -> None:
     waiting = jobs.start("waiting", script=["true"], suspend=True)
     waiting.wait_for_phase("Queued")

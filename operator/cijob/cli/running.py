@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from functools import partial
@@ -71,7 +72,8 @@ async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Trans
             what=f"the job {name}",
             look=look,
         )
-    except BrokenPipeError:  # `cijob run | head`: the job goes on
+    except BrokenPipeError:  # `cijob run | head`
+        screen.note(f"nobody reads the log any more; the job goes on. {look}")
         raise
     except OSError as error:
         raise CliError(f"the log cannot be written: {error.strerror}", f"The job goes on. {look}") from error
@@ -106,8 +108,7 @@ async def _run_job(api: Api, job: Body, options: RunOptions, path: str) -> int:
     if options.detach:
         return _print([created], options)
     meta = created["metadata"]
-    line = f"cijob: created {meta['name']} in the namespace {meta['namespace']}"
-    console.err().print(Text(line, style="quiet"), soft_wrap=True)
+    _say(f"cijob: created {meta['name']} in the namespace {meta['namespace']}")
     return await show(api, meta["namespace"], meta["name"], meta["uid"], transfer=transfer)
 
 
@@ -128,6 +129,9 @@ async def _created(api: Api, job: Body, options: RunOptions) -> Body:
     await _check_pool(api, job["spec"].get("poolName"))
     try:
         return await creation.create(api, namespace, job)
+    except asyncio.CancelledError:  # Ctrl-C
+        _say(f"cijob: whether the job was created is not known: `cijob ls -n {namespace}` tells")
+        raise
     except ApiNotFound as error:
         if hint := await missing_namespace(api, namespace):
             raise CliError(f"the job cannot be created in the namespace {namespace}", hint) from error
@@ -170,4 +174,8 @@ def _report(name: str, namespace: str, outcome: Outcome, seconds: float) -> None
     text = f"cijob: {name} {words} after {printing.duration(seconds)}"
     if outcome.phase is not Phase.SUCCEEDED:
         text += f" ({outcome.reason}): {outcome.message}\n`cijob describe {name} -n {namespace}` tells more."
+    _say(text, style)
+
+
+def _say(text: str, style: str = "quiet") -> None:
     console.err().print(Text(console.plain(text), style=style), soft_wrap=True)
