@@ -410,6 +410,14 @@ async def test_more_bytes_than_allowed_are_not_even_kept(tmp_path: Path, monkeyp
     assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
+async def test_what_tar_says_in_the_job_steers_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, Result(1, b"tar: no\x1b[2J room\n"))
+    with pytest.raises(CliError, match="^the artifacts could not be taken: tar: no room$"):
+        await collect.collect(
+            collect.Place(NO_API, "n", "p"), wish(tmp_path, Artifacts(paths=("a",))), transfer.no_progress
+        )
+
+
 async def test_a_job_that_offers_nothing_has_nothing_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, Result(0), Result(0))
     made, _ = moving(tmp_path, Artifacts(paths=("a",)))

@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from cijob.cli.console import plain
 from cijob.cli.errors import CliError
 from cijob.cli.files.bundle import mib
 
@@ -60,7 +61,9 @@ def keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[st
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         raise CliError(f"the job's artifacts came damaged: {error}", "Run it again.") from error
     if missing := {*wanted} - {*names} | {*texts} - {*found}:
-        raise CliError(f"{len(missing)} of the job's artifacts did not come, such as {min(missing)}", "Run it again.")
+        raise CliError(
+            f"{len(missing)} of the job's artifacts did not come, such as {plain(min(missing))}", "Run it again."
+        )
     return Kept(tuple(names), size, found)
 
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from cijob import names
+from cijob.cli.console import plain
 from cijob.cli.errors import CliError
 from cijob.cli.files import archive, patterns
 from cijob.cli.files.bundle import mib
@@ -218,5 +219,5 @@ def read(name: str) -> str:
 
 def _expect(result: Result, most: int) -> None:
     if result.code > most:
-        said = result.stderr.decode(errors="replace").strip().splitlines()
+        said = plain(result.stderr.decode(errors="replace")).strip().splitlines()
         raise CliError(f"the artifacts could not be taken: {said[-1] if said else f'tar ended with {result.code}'}")
