@@ -412,7 +412,7 @@ async def test_more_bytes_than_allowed_are_not_even_kept(tmp_path: Path, monkeyp
 
 async def test_what_tar_says_in_the_job_steers_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, Result(1, b"tar: no\x1b[2J room\n"))
-    with pytest.raises(CliError, match="^the artifacts could not be taken: tar: no room$"):
+    with pytest.raises(CliError, match=r"^the artifacts could not be taken: tar: no room$"):
         await collect.collect(
             collect.Place(NO_API, "n", "p"), wish(tmp_path, Artifacts(paths=("a",))), transfer.no_progress
         )
