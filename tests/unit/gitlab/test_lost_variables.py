@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cijob.importers.gitlab.model import Severity
-from tests.unit.gitlab.loading import loaded
+from tests.unit.gitlab.loading import findings, loaded
 
 TEXT = """
     variables:
@@ -36,3 +36,8 @@ def test_a_value_that_is_not_all_known_is_told_where_it_stands() -> None:
 def test_what_the_user_gives_is_not_told() -> None:
     pipeline = loaded(TEXT, variables={"CI_REGISTRY_IMAGE": "registry.example.com/app", "TOKEN": "x"})
     assert [one for one in pipeline.findings if one.severity is Severity.WARNING] == []
+
+
+def test_variables_of_a_job_that_are_no_mapping_are_an_error_with_its_line() -> None:
+    (error,) = [one for one in findings("script: [x]\nvariables: a") if one.severity is Severity.ERROR]
+    assert (error.place.line, error.message) == (3, "variables are a mapping of names to values")

@@ -13,7 +13,7 @@ from cijob.importers.gitlab.artifacts import artifacts
 from cijob.importers.gitlab.findings import Report
 from cijob.importers.gitlab.job import Job
 from cijob.importers.gitlab.model import PipelineJob
-from cijob.importers.gitlab.nodes import Mapping
+from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import predefined
 from cijob.importers.gitlab.variables import Variable, VariableCycle, expand, resolve
 
@@ -87,7 +87,7 @@ class Drafter:
     def _draft(self, raw: RawJob, instance: matrix.Instance) -> Draft:
         config, name = raw.config, instance.name
         report = Report(name, raw.place, config, self._of_all)
-        of_job, findings = values.read(config.get("variables"), "variables", name)
+        of_job, findings = values.read(config.get("variables"), "variables", name, place_of(config, "variables"))
         report.findings += findings
         file = {**self._inherited(config), **of_job, **{key: Variable(one) for key, one in instance.variables.items()}}
         draft = Draft(raw, instance, report)

@@ -158,21 +158,22 @@ class _Judge:
             return None
         for key in rule.keys() - _RULE_KEYS:
             self._say_in_rule(Severity.ERROR, place_of(rule, key), key, f"rules do not know the key {key}")
-        variables, findings = read(rule.get("variables"), f"{self._key}:variables", self._job)
+        place = place_of(rule, "variables")
+        variables, findings = read(rule.get("variables"), f"{self._key}:variables", self._job, place)
         self._findings += findings
         when = self._when(rule, own.when)
         delay = self._delay(rule) if when is When.DELAYED and "start_in" in rule else own.start_in
+        allow_failure, interruptible = self._switch(rule, "allow_failure"), self._switch(rule, "interruptible")
         if not clauses.holds(rule, self._facts, self._say_in_rule):
             return None
-        allow_failure = rule.get("allow_failure")
         return Decision(
             included=when is not When.NEVER,
             when=when,
-            allow_failure=allow_failure if isinstance(allow_failure, bool) else own.allow_failure,
+            allow_failure=own.allow_failure if allow_failure is None else allow_failure,
             variables=variables,
             needs=rule.get("needs"),
             start_in=delay if when is When.DELAYED else 0,
-            interruptible=rule.get("interruptible"),
+            interruptible=interruptible,
         )
 
     def _when(self, node: Node, default: When) -> When:
@@ -184,6 +185,14 @@ class _Judge:
             self._say(Severity.ERROR, place_of(node, "when"), "when", message)
             return default
         return When(value)
+
+    def _switch(self, rule: Node, key: str) -> bool | None:
+        """True or false as a rule has it; None where it says neither."""
+        value = rule.get(key)
+        if value is None or isinstance(value, bool):
+            return value
+        self._say_in_rule(Severity.ERROR, place_of(rule, key), key, f"{key} is true or false")
+        return None
 
     def _delay(self, node: Node) -> float:
         """Seconds of `start_in`."""

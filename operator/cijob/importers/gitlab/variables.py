@@ -21,6 +21,8 @@ from cijob.importers.gitlab.scalars import text_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cijob.importers.gitlab.model import Place
+
 __all__ = [
     "Layer",
     "Variable",
@@ -168,21 +170,26 @@ def _name(one: re.Match[str]) -> str:
     return one[1] or one[2] or one[3] or ""
 
 
-def read(node: Any, key: str = "variables", job: str = "") -> tuple[dict[str, Variable], list[Finding]]:  # noqa: ANN401
+def read(
+    node: Any,  # noqa: ANN401 - a value of YAML
+    key: str = "variables",
+    job: str = "",
+    place: Place | None = None,
+) -> tuple[dict[str, Variable], list[Finding]]:
     """The variables of a mapping as the file has it (`variables:` of all, of a job, of a rule), and what is wrong with it.
 
     Args:
         node: a Mapping; None is none.
         key: how findings call it.
         job: the job that it belongs to.
+        place: where it stands, for what is no mapping.
     """
     if node is None:
         return {}, []
     if not isinstance(node, Mapping):
-        place = node.place if isinstance(node, Sequence_) else None
-        if place is None:
-            return {}, []
-        return {}, [Finding(Severity.ERROR, place, key, "variables are a mapping of names to values", job)]
+        where = node.place if isinstance(node, Sequence_) else place
+        message = "variables are a mapping of names to values"
+        return {}, [Finding(Severity.ERROR, where, key, message, job)] if where else []
     found: dict[str, Variable] = {}
     findings: list[Finding] = []
     for name, one in node.items():
