@@ -57,6 +57,8 @@ def test_a_manual_rule_may_not_fail_unless_it_says_so() -> None:
 def test_a_delayed_job_has_its_seconds() -> None:
     assert judged({"when": "delayed", "start_in": "1h 30m"}).start_in == 5400
     assert judged({"rules": [{"when": "delayed", "start_in": "90"}]}).start_in == 90
+    assert judged({"when": "delayed", "start_in": "5", "rules": [{"if": "$CI"}]}).start_in == 5
+    assert judged({"when": "delayed", "start_in": "5", "rules": [{"when": "always"}]}).start_in == 0
 
 
 @pytest.mark.parametrize(
