@@ -184,10 +184,10 @@ def test_a_terminal_gets_a_shell_with_its_size_and_is_left_as_it_was(cijob: Cijo
     with cijob.terminal("shell", running.name, columns=97) as terminal:
         before = termios.tcgetattr(terminal.file)
         terminal.wait_for(b"# ")
-        terminal.type(b"stty size; echo $0\r")
-        terminal.wait_for(b"24 97\r\nbash\r\n")
-        ioctl(terminal.file, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         # The news of a window is not in step with keys: ask until it is there.
+        terminal.type(b"until stty size | grep '^24 97'; do sleep 0.1; done; echo $0\r")
+        terminal.wait_for(b"\r24 97\r\nbash\r\n")
+        ioctl(terminal.file, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         terminal.type(b"until stty size | grep '^40 120'; do sleep 0.1; done\r")
         terminal.wait_for(b"\r40 120\r\n")
         terminal.type(b"sh -c 'echo go; exec sleep 100'\r")
