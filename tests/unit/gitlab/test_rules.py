@@ -222,6 +222,9 @@ def test_only_and_except_choose_by_ref_and_source(config: dict[str, Any], runs: 
 
 def test_with_workflow_rules_a_job_without_conditions_runs_for_merge_requests_too() -> None:
     assert judged({}, MERGE, workflow_rules=True).included
+    assert judged({"except": ["schedules"]}, MERGE, workflow_rules=True).included
+    assert not judged({"except": ["merge_requests"]}, MERGE, workflow_rules=True).included
+    assert not judged({"only": {"variables": ["$CI"]}}, MERGE, workflow_rules=True).included
     assert not judged({}, MERGE).included
 
 

@@ -37,15 +37,15 @@ def included(config: Node, facts: Facts, say: Say, *, workflow_rules: bool) -> b
 
     A job that has no conditions runs for branches and tags; with `workflow:rules`, in every pipeline.
     """
-    only, unless = config.get("only"), config.get("except")
-    if only is None and unless is None and workflow_rules:
-        return True
+    only = config.get("only")
     wanted = _specs(config, "only", say)
-    if only is None or (isinstance(only, Mapping) and only.get("refs") is None):
-        wanted["refs"] = _DEFAULT if not (only is None and workflow_rules) else None
+    if only is None and not workflow_rules:
+        wanted = {"refs": _DEFAULT}
+    elif isinstance(only, Mapping):
+        wanted = {"refs": _DEFAULT, **wanted}
     unwanted = _specs(config, "except", say)
-    answers = [_holds(config, "only", key, one, facts, say) for key, one in wanted.items() if one is not None]
-    refusals = [_holds(config, "except", key, one, facts, say) for key, one in unwanted.items() if one is not None]
+    answers = [_holds(config, "only", key, one, facts, say) for key, one in wanted.items()]
+    refusals = [_holds(config, "except", key, one, facts, say) for key, one in unwanted.items()]
     return all(answers) and not any(refusals)
 
 
