@@ -45,12 +45,6 @@ class Api(Transport):
         """CiJobs of a namespace, or of all; `selector` holds labelSelector and fieldSelector. And the list's version."""
         return await self.list_all(path_of(CIJOBS, namespace, names.PLURAL), selector or {})
 
-    def watch_jobs(
-        self, namespace: str | None, version: int, selector: Mapping[str, str] | None = None
-    ) -> AsyncIterator[Body]:
-        """Raw watch events of CiJobs from a version on. ApiExpired: list again."""
-        return self.watch(path_of(CIJOBS, namespace, names.PLURAL), version, selector or {})
-
     async def get_job(self, namespace: str, name: str) -> Body:
         """One CiJob."""
         return await self.request("GET", path_of(CIJOBS, namespace, names.PLURAL, name))

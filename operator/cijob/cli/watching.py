@@ -1,4 +1,4 @@
-"""CiJobs as they change: list, watch, and start again where a connection breaks."""
+"""Objects as they change: list, watch, and start again where a connection breaks."""
 
 from __future__ import annotations
 
@@ -20,36 +20,33 @@ _PAUSE: Final = 0.5
 
 async def observed(
     api: Api,
-    namespace: str | None,
+    path: str,
     selector: Mapping[str, str],
     *,
     limit: float = LIMIT,
-    trouble: Callable[[str], None] | None = None,
+    trouble: Callable[[str], None] = lambda _text: None,
 ) -> AsyncGenerator[list[Body]]:
-    """All CiJobs that a selector (labelSelector, fieldSelector) chooses: at first, and after each change. Never ends.
+    """All objects of a kind (path) that a selector chooses: at first, and after each change. Never ends.
 
     A connection that breaks, and a server that refuses for a while (429, 5xx), end nothing: it is asked again after a
-    pause that grows to 10 s. `trouble` hears of it in words, once until the server answers again.
+    pause that grows to 10 s. `trouble` hears of it in words, as `Patience` has it.
 
     Raises:
         ApiError: the API server refuses, or has not answered for `limit` seconds.
     """
-    clock = asyncio.get_running_loop().time
-    patience, told = Patience(limit), False
+    clock, patience = asyncio.get_running_loop().time, Patience(limit, trouble)
     known: dict[str, Body] = {}
     version: int | None = None
     while True:
         try:
             if version is None:
-                items, version = await api.list_jobs(namespace, selector)
+                items, version = await api.list_all(path, selector)
                 known = {item["metadata"]["uid"]: item for item in items}
                 patience.succeeded()
-                told = False
                 yield list(known.values())
             began = clock()
-            async for event in api.watch_jobs(namespace, version, selector):
+            async for event in api.watch(path, version, selector):
                 patience.succeeded()
-                told = False
                 version = int(event["object"]["metadata"]["resourceVersion"])
                 if _apply(known, event):
                     yield list(known.values())
@@ -58,9 +55,6 @@ async def observed(
         except ApiExpired:
             version = None
         except ApiUnavailable as error:
-            if trouble is not None and not told:
-                trouble(error.message)
-            told = True
             await patience.failed(error)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cijob.cli.follow import patience
 from cijob.cli.watching import observed
 from cijob.errors import ApiError, ApiExpired, ApiUnavailable
 from tests.unit.builders import a_cijob
@@ -33,15 +34,13 @@ class FakeApi:
         self.lists, self.watches = lists, watches
         self.since: list[int] = []
 
-    async def list_jobs(self, _namespace: str | None, _selector: Mapping[str, str]) -> tuple[list[Body], int]:
+    async def list_all(self, _path: str, _selector: Mapping[str, str]) -> tuple[list[Body], int]:
         found = self.lists.pop(0)
         if isinstance(found, ApiError):
             raise found
         return found
 
-    async def watch_jobs(
-        self, _namespace: str | None, version: int, _selector: Mapping[str, str]
-    ) -> AsyncIterator[Body]:
+    async def watch(self, _path: str, version: int, _selector: Mapping[str, str]) -> AsyncIterator[Body]:
         self.since.append(version)
         for one in self.watches.pop(0):
             if isinstance(one, ApiError):
@@ -52,7 +51,7 @@ class FakeApi:
 async def seen(api: FakeApi, count: int, **more: Any) -> list[dict[str, str]]:  # noqa: ANN401  of `observed`
     """The first so many observations: versions by name."""
     found: list[dict[str, str]] = []
-    async with aclosing(observed(api, "team-a", {}, **more)) as observations:  # type: ignore[arg-type]  # a FAKE
+    async with aclosing(observed(api, "/apis/x/cijobs", {}, **more)) as observations:  # type: ignore[arg-type]  # a FAKE
         async for bodies in observations:
             found.append({one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in bodies})
             if len(found) == count:
@@ -71,14 +70,15 @@ async def test_a_change_is_seen_and_a_bookmark_is_none() -> None:
     assert await seen(api, 4) == [{"a": "1"}, {"a": "1", "b": "7"}, {"a": "8", "b": "7"}, {"a": "8"}]
 
 
-async def test_a_broken_watch_goes_on_where_it_was_and_trouble_is_told_once() -> None:
+async def test_a_broken_watch_goes_on_where_it_was_and_trouble_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_BLINK", 0.0)
     told: list[str] = []
     api = FakeApi(
         [([], 5)], [[event("ADDED", "a", 7), GONE], [GONE], [event("BOOKMARK", "", 9), GONE], [event("ADDED", "b", 10)]]
     )
     assert await seen(api, 3, trouble=told.append) == [{}, {"a": "7"}, {"a": "7", "b": "10"}]
     assert api.since == [5, 7, 7, 9]
-    assert told == ["gone", "gone"], "once until the server answered again"
+    assert told == ["no answer from the API server, trying again (gone)"] * 2, "once until the server answered again"
 
 
 async def test_a_version_that_is_too_old_is_listed_anew_and_what_went_meanwhile_is_gone() -> None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cijob import names as api_names
 from cijob.cli.acting.selecting import chosen, nobody, note, wanted
 from cijob.cli.acting.states import Goal, State, over, overall, settled, state_of
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.watching import observed
 from cijob.quantities import format_duration
+from cijob.transport import CIJOBS, path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -85,7 +87,7 @@ async def _states(api: Api, jobs: Sequence[Body]) -> AsyncGenerator[list[State]]
     names = {job["metadata"]["uid"]: job["metadata"]["name"] for job in jobs}
     one = {"fieldSelector": f"metadata.name={names[uids[0]]}"} if len(uids) == 1 else {}
     async with aclosing(
-        observed(api, api.namespace, one, trouble=lambda message: note(f"{message}; trying again"))
+        observed(api, path_of(CIJOBS, api.namespace, api_names.PLURAL), one, trouble=note)
     ) as observations:
         async for bodies in observations:
             found = {body["metadata"]["uid"]: body for body in bodies}

@@ -12,17 +12,16 @@ from cijob.cli.errors import CliError, Exit
 from cijob.cli.follow import state
 from cijob.cli.follow.attemptlog import WHOLE, AttemptLog, LogOptions
 from cijob.cli.follow.patience import Patience
-from cijob.cli.follow.watching import keep_current
+from cijob.cli.watching import observed
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 from cijob.models import Phase
 from cijob.transport import CIJOBS, CORE, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from cijob.cli.api import Api
     from cijob.cli.files.transfer import Transfer
-    from cijob.cli.follow.watching import Objects
     from cijob.transport import Body
 
 T = TypeVar("T")
@@ -89,14 +88,13 @@ async def follow(  # noqa: PLR0913  three of them say which job
         ApiError: the API server refuses.
     """
     follower = _Follower(api, _Which(namespace, name, uid), view, transfer, log)
-    selector = {"fieldSelector": f"metadata.name={name}"}
-    pods = {"labelSelector": f"{names.LABEL_JOB}={name}"}
-    path = path_of(CORE, namespace, "pods")
+    jobs, pods = path_of(CIJOBS, namespace, names.PLURAL), path_of(CORE, namespace, "pods")
+    own_job, own_pods = {"fieldSelector": f"metadata.name={name}"}, {"labelSelector": f"{names.LABEL_JOB}={name}"}
     try:
         return await _beside(
             follower.run(),
-            keep_current(api, path_of(CIJOBS, namespace, names.PLURAL), selector, follower.see_jobs, view.progress),
-            follower.watch_pods(keep_current(api, path, pods, follower.see_pods)),
+            follower.watch_job(observed(api, jobs, own_job, trouble=view.progress)),
+            follower.watch_pods(observed(api, pods, own_pods)),
         )
     except ApiUnavailable as error:
         raise CliError(
@@ -127,24 +125,19 @@ class _Follower:
 
     # --- what is seen ---------------------------------------------------------------------------------------------------
 
-    def see_jobs(self, objects: Objects) -> None:
-        """Called with the CiJob, if it is there."""
-        job = objects.get(self._name)
-        if job is None or job["metadata"]["uid"] != self._uid:
-            self._deleted = True
-        else:
-            self._job = job
-        self._wake()
+    async def watch_job(self, observations: AsyncIterator[list[Body]]) -> None:
+        """Watches the CiJob, whether it is there."""
+        async for jobs in observations:
+            self._job = next((job for job in jobs if job["metadata"]["uid"] == self._uid), self._job)
+            self._deleted = all(job["metadata"]["uid"] != self._uid for job in jobs)
+            self._wake()
 
-    def see_pods(self, objects: Objects) -> None:
-        """Called with the Pods of its attempts."""
-        self._pods = dict(objects)
-        self._wake()
-
-    async def watch_pods(self, watching: Coroutine[None, None, None]) -> None:
-        """Watches them, or does without where that is not allowed."""
+    async def watch_pods(self, observations: AsyncIterator[list[Body]]) -> None:
+        """Watches the Pods of its attempts, or does without where that is not allowed."""
         try:
-            await watching
+            async for pods in observations:
+                self._pods = {pod["metadata"]["name"]: pod for pod in pods}
+                self._wake()
         except ApiError as error:
             if error.status != _FORBIDDEN:
                 raise

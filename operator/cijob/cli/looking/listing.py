@@ -13,12 +13,14 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from cijob import names
 from cijob.cli.console import out, plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.looking.jobs import having, headers, in_order, key_of, row, table
 from cijob.cli.lookup import missing_namespace
 from cijob.cli.printing import Cell, Stream, formatted, say, show
 from cijob.cli.watching import observed
+from cijob.transport import CIJOBS, path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -80,7 +82,7 @@ async def list_once(api: Api, wanted: Wanted) -> int:
 async def watch(api: Api, wanted: Wanted) -> int:
     """Print the CiJobs that there are and each change, until interrupted."""
     await _check_namespace(api, wanted)
-    source = observed(api, wanted.namespace, wanted.query, trouble=_trouble)
+    source = observed(api, path_of(CIJOBS, wanted.namespace, names.PLURAL), wanted.query, trouble=_trouble)
     if out().is_terminal and wanted.output in _TABLES:
         await _watch_live(source, wanted)
     else:
@@ -187,7 +189,7 @@ async def _check_namespace(api: Api, wanted: Wanted) -> None:
 
 
 def _trouble(message: str) -> None:
-    said = f"cijob: {plain(message)}; trying again"
+    said = f"cijob: {plain(message)}"
     if out().is_terminal:
         out().print(said, style="quiet")  # rich puts it above a table that changes in place
     else:
