@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.transport import Body
 
-#: Seconds between two watches, where a server that goes down ends them at once.
+#: Seconds between two turns, where a server that goes down, or a proxy, ends each watch at once.
 _PAUSE: Final = 0.5
 
 
@@ -28,34 +28,29 @@ async def observed(
 ) -> AsyncGenerator[list[Body]]:
     """All objects of a kind (path) that a selector chooses: at first, and after each change. Never ends.
 
-    A connection that breaks, and a server that refuses for a while (429, 5xx), end nothing: it is asked again after a
-    pause that grows to 10 s. `trouble` hears of it in words, as `Patience` has it.
+    A connection that breaks, and a server that refuses for a while (429, 5xx), end nothing: it is listed anew, after a
+    pause that grows to 10 s while there is no answer. `trouble` hears of it in words, as `Patience` has it.
 
     Raises:
         ApiError: the API server refuses, or has not answered for `limit` seconds.
     """
     clock, patience = asyncio.get_running_loop().time, Patience(limit, trouble)
-    known: dict[str, Body] = {}
-    version: int | None = None
     while True:
+        began = clock()
         try:
-            if version is None:
-                items, version = await api.list_all(path, selector)
-                known = {item["metadata"]["uid"]: item for item in items}
-                patience.succeeded()
-                yield list(known.values())
-            began = clock()
+            items, version = await api.list_all(path, selector)
+            known = {item["metadata"]["uid"]: item for item in items}
+            patience.succeeded()
+            yield list(known.values())
             async for event in api.watch(path, version, selector):
-                patience.succeeded()
-                version = int(event["object"]["metadata"]["resourceVersion"])
                 if _apply(known, event):
                     yield list(known.values())
-            if clock() - began < _PAUSE:
-                await asyncio.sleep(_PAUSE)
         except ApiExpired:
-            version = None
+            pass  # the list that comes next is newer
         except ApiUnavailable as error:
             await patience.failed(error)
+        if clock() - began < _PAUSE:
+            await asyncio.sleep(_PAUSE)
 
 
 def _apply(known: dict[str, Body], event: Body) -> bool:

@@ -43,6 +43,7 @@ class World:
     forbidden: frozenset[str] = frozenset()
     silent: bool = False
     deleted: bool = False
+    version: int = 1
 
     def __post_init__(self) -> None:
         self._changed = asyncio.Condition()
@@ -58,17 +59,19 @@ class World:
             name = names.pod_name("x", UID, number)
             self.logs.setdefault(name, LogFile())
             self.pods[name] = {
-                "metadata": {"name": name},
+                "metadata": {"name": name, "uid": name},
                 "spec": {"nodeName": "node1", "containers": [{"name": "job", "image": "ubuntu"}]},
                 "status": {"containerStatuses": [{"name": "job", "state": {state: {}}}]},
             }
+        self.version += 1
         async with self._changed:
             self._changed.notify_all()
 
     def objects(self, path: str) -> list[Body]:
-        if path.endswith("/pods"):
-            return list(self.pods.values())
-        return [] if self.deleted else [self.job]
+        found = deepcopy(list(self.pods.values()) if path.endswith("/pods") else [self.job] * (not self.deleted))
+        for body in found:
+            body["metadata"]["resourceVersion"] = str(self.version)
+        return found
 
     async def list_all(self, path: str, _selector: object) -> tuple[list[Body], int]:
         await asyncio.sleep(0.01)
@@ -77,16 +80,19 @@ class World:
             raise ApiError(403, "Forbidden", f"cannot list {kind}")
         if self.errors:
             raise self.errors.pop()
-        return deepcopy(self.objects(path)), 1
+        return self.objects(path), self.version
 
-    async def watch(self, path: str, _version: int, _selector: object) -> AsyncIterator[Body]:
+    async def watch(self, path: str, version: int, _selector: object) -> AsyncIterator[Body]:
         for _ in range(self.broken):
             async with self._changed:
-                await self._changed.wait()
-            for body in deepcopy(self.objects(path)):
+                await self._changed.wait_for(lambda: self.version > version)  # noqa: B023  awaited at once
+            version = self.version
+            for body in self.objects(path):
                 yield {"type": "MODIFIED", "object": body}
             if self.deleted and not path.endswith("/pods"):
-                yield {"type": "DELETED", "object": self.job}
+                gone = deepcopy(self.job)
+                gone["metadata"]["resourceVersion"] = str(version)
+                yield {"type": "DELETED", "object": gone}
         raise self.errors.pop() if self.errors else ApiUnavailable(0, "", "broken")
 
     async def send(self, _method: str, path: str, query: dict[str, str], *, limits: object) -> Response:

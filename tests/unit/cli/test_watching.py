@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cijob.cli import watching
 from cijob.cli.follow import patience
 from cijob.cli.watching import observed
 from cijob.errors import ApiError, ApiExpired, ApiUnavailable
@@ -70,19 +71,27 @@ async def test_a_change_is_seen_and_a_bookmark_is_none() -> None:
     assert await seen(api, 4) == [{"a": "1"}, {"a": "1", "b": "7"}, {"a": "8", "b": "7"}, {"a": "8"}]
 
 
-async def test_a_broken_watch_goes_on_where_it_was_and_trouble_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_changed_while_a_watch_was_broken_is_seen_and_trouble_is_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(patience, "_BLINK", 0.0)
+    monkeypatch.setattr(watching, "_PAUSE", 0.0)
     told: list[str] = []
-    api = FakeApi(
-        [([], 5)], [[event("ADDED", "a", 7), GONE], [GONE], [event("BOOKMARK", "", 9), GONE], [event("ADDED", "b", 10)]]
-    )
-    assert await seen(api, 3, trouble=told.append) == [{}, {"a": "7"}, {"a": "7", "b": "10"}]
-    assert api.since == [5, 7, 7, 9]
-    assert told == ["no answer from the API server, trying again (gone)"] * 2, "once until the server answered again"
+    lists: list[tuple[list[Body], int] | ApiError] = [([], 5), GONE, GONE, ([job("b", 8)], 9)]
+    api = FakeApi(lists, [[event("ADDED", "a", 7), GONE], [event("ADDED", "c", 10)]])
+    assert await seen(api, 4, trouble=told.append) == [{}, {"a": "7"}, {"b": "8"}, {"b": "8", "c": "10"}]
+    assert api.since == [5, 9]
+    assert told == ["no answer from the API server, trying again (gone)"]
+
+
+async def test_a_watch_that_never_works_is_a_list_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_PAUSE", 0.0)
+    api = FakeApi([([job("a", 1)], 1), ([job("a", 2)], 2), ([job("a", 3)], 3)], [[GONE], [GONE], [GONE]])
+    assert await seen(api, 3, limit=0.0) == [{"a": "1"}, {"a": "2"}, {"a": "3"}]
 
 
 async def test_a_version_that_is_too_old_is_listed_anew_and_what_went_meanwhile_is_gone() -> None:
-    api = FakeApi([([job("a", 1), job("b", 2)], 5), GONE, ([job("b", 2)], 50)], [[ApiExpired(410, "Expired", "old")]])
+    api = FakeApi([([job("a", 1), job("b", 2)], 5), ([job("b", 2)], 50)], [[ApiExpired(410, "Expired", "old")]])
     assert await seen(api, 2) == [{"a": "1", "b": "2"}, {"b": "2"}]
 
 
