@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE: Final = Path("docs/cli.md")
+_HELP: Final = ("-h, --help", "Show this message and exit.")
 _HEAD: Final = """\
 <!-- Generated from the commands' help by `make docs` (python -m cijob.cli.manual --write): change it there. -->
 # The command line
@@ -30,7 +31,7 @@ In a pipe there is no colour and nothing moves: what was asked for goes to the s
 
 def manual() -> str:
     """The whole page, as Markdown."""
-    context = click.Context(cli, info_name="cijob", **cli.context_settings)
+    context = click.Context(cli, info_name="cijob")
     parts = [_HEAD, _contents(context)]
     for name in COMMANDS:
         command = cli.get_command(context, name)
@@ -53,10 +54,11 @@ def _section(context: click.Context) -> Iterator[str]:
     yield f"## {context.command_path}\n"
     yield f"```\n{' '.join([context.command_path, *command.collect_usage_pieces(context)])}\n```\n"
     yield from _paragraphs(inspect.cleandoc(command.help or ""))
-    options = [one for one in command.get_params(context) if isinstance(one, click.Option)]
+    # Not --help: click keeps that of the first context in which a command was used.
+    options = [one for one in command.params if isinstance(one, click.Option)]
     rows = [row for option in options if (row := option.get_help_record(context))]
     yield "| option | |\n| --- | --- |"
-    yield from (f"| `{_cell(names)}` | {_cell(text)} |" for names, text in rows)
+    yield from (f"| `{_cell(names)}` | {_cell(text)} |" for names, text in [*rows, _HELP])
     yield ""
 
 
