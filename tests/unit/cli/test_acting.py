@@ -76,6 +76,22 @@ async def test_what_is_meant_has_to_be_said(cluster: FakeCluster, tmp_path: Path
     assert answer.err.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    "command", [["cancel"], ["wait", "--timeout=0s"], ["delete", "--yes"], ["delete", "--finished"]]
+)
+async def test_labels_of_a_variable_that_is_unset_do_not_choose_everything(
+    cluster: FakeCluster, tmp_path: Path, command: list[str]
+) -> None:
+    await cluster.put("x", status=SUCCEEDED)
+    await cluster.put("y", status=RUNNING)
+    async with cluster.serving(tmp_path) as kit:
+        answer = await kit.run(*command, "-l", "")
+    assert (answer.code, answer.out) == (2, "")
+    assert "the label selector of -l is empty" in answer.err
+    assert cluster.jobs.keys() == {"x", "y"}
+    assert "cancel" not in cluster.jobs["y"]["spec"]
+
+
 # --- wait ---------------------------------------------------------------------------------------------------------------
 
 

@@ -31,8 +31,11 @@ def wanted(names: Sequence[str], selector: str | None, *, other: bool = False) -
         other: whether another option chooses CiJobs too.
 
     Raises:
-        CliError: nothing is named, or both names and a selector are.
+        CliError: nothing is named, or both names and a selector are; or the selector is empty, which to the API server
+            means all that there is.
     """
+    if selector is not None and not selector.strip():
+        raise CliError("the label selector of -l is empty", "Is a variable of the shell unset?", Exit.USAGE)
     if names and (selector is not None or other):
         raise CliError("names and options that choose CiJobs exclude each other", "Leave one of them out.", Exit.USAGE)
     if not names and selector is None and not other:
