@@ -99,6 +99,27 @@ async def test_a_log_that_may_not_be_read_is_named(capsys: pytest.CaptureFixture
     assert "Not shown, the log: you may not read it." in await described(server, capsys)
 
 
+async def test_of_long_lines_the_end_is_shown_which_tells_what_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    server = serving(a_failure(), a_pod().terminated(7).body)
+    progress = "\r".join(f"{percent} %" for percent in range(101))
+    server.texts[LOG] = f"first\n{'x' * 30000}\n{progress}\nerror: the disk is full\n"
+    said = await described(server, capsys)
+    shown = said.partition("Last lines of the log")[2].splitlines()[1:]
+    assert shown[-2:] == ["  100 %", "  error: the disk is full"]
+    assert len(shown) == 12
+    (query,) = (query for path, query in server.asked if path == LOG)
+    assert int(query["limitBytes"]) > 30000, "the kubelet counts bytes from the first of the lines, not from the last"
+
+
+async def test_of_one_line_without_end_the_end_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    server = serving(a_failure(), a_pod().terminated(7).body)
+    server.texts[LOG] = "x" * 30000 + "the end"
+    shown = (await described(server, capsys)).partition("Last lines of the log")[2].splitlines()[1]
+    assert shown.startswith("  ...x")
+    assert shown.endswith("xthe end")
+    assert len(shown) < 9000
+
+
 async def test_pods_of_others_under_the_label_are_not_taken_for_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     server = serving(a_failure(), a_pod().of_another_job().terminated(7).body)
     said = await described(server, capsys)

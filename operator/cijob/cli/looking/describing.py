@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.transport import Body
 
-#: Lines of the log that are shown, and the most bytes of them.
+#: Lines of the log that are shown, and the most characters of them.
 _LINES: Final = 12
-_BYTES: Final = 8192
+_CHARACTERS: Final = 8192
+#: The most bytes that are asked for. The kubelet counts them from the first of the lines, and what matters is the last.
+_BYTES: Final = 1024**2
 #: The container whose log tells most, where that is not the job's.
 _TELLS: Final[dict[str, str]] = {
     Reason.SOURCE_FAILED: names.CONTAINER_GIT,
@@ -134,7 +136,13 @@ async def _tail(api: Api, job: Body, pod: Body | None, unseen: list[str]) -> tup
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         unseen.append(f"the log: {described(error)}")
         return None, ""
-    return (container, attempt_of(pod)), text
+    return (container, attempt_of(pod)), _end_of(text)
+
+
+def _end_of(log: str) -> str:
+    """The last lines; a line that a program wrote over and over, such as progress, is as many."""
+    text = "\n".join(log.splitlines()[-_LINES:])
+    return text if len(text) <= _CHARACTERS else f"...{text[-_CHARACTERS:]}"
 
 
 def _ran(pod: Body, container: str) -> bool:
