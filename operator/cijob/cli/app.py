@@ -31,7 +31,8 @@ COMMANDS = {
     "completion": "completion",
 }
 
-
+#: What comes with the extra `cli`, and not with the operator's own packages.
+_EXTRA = frozenset({"rich", "yaml"})
 #: Options of nearly every command, with a value each, that say where it acts.
 _TARGET = ("-n", "--namespace", "--context", "--kubeconfig")
 
@@ -111,7 +112,19 @@ def main() -> NoReturn:
     except Exception as error:  # the last resort: a bug of ours is told in a line, too
         if os.environ.get("CIJOB_DEBUG"):
             raise
-        click.echo(f"error: unexpected {type(error).__name__}: {error}", err=True)
-        click.echo("This is a bug of cijob's: run it again with CIJOB_DEBUG=1 and report what it prints.", err=True)
+        for line in _unexpected(error):
+            click.echo(line, err=True)
         code = Exit.FAILED
     sys.exit(code)
+
+
+def _unexpected(error: Exception) -> tuple[str, str]:
+    if isinstance(error, ModuleNotFoundError) and (missing := str(error.name).partition(".")[0]) in _EXTRA:
+        return (
+            f"error: cijob is installed without what its command line needs: there is no {missing}",
+            "Install it with the extra `cli`: pip install '.[cli]' in a checkout.",
+        )
+    return (
+        f"error: unexpected {type(error).__name__}: {error}",
+        "This is a bug of cijob's: run it again with CIJOB_DEBUG=1 and report what it prints.",
+    )

@@ -92,3 +92,13 @@ def test_a_bug_is_told_in_a_line_and_shown_whole_only_when_asked(tmp_path: Path)
     assert answer.returncode == 1
     assert "Traceback" not in answer.stderr
     assert answer.stderr.startswith("error: ")
+
+
+def test_who_installed_it_without_the_extra_is_told_how_to_get_it() -> None:
+    code = "import sys\nsys.modules['rich'] = None\nsys.argv[1:] = ['ls']\nfrom cijob.cli.app import main\nmain()"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines() == [
+        "error: cijob is installed without what its command line needs: there is no rich",
+        "Install it with the extra `cli`: pip install '.[cli]' in a checkout.",
+    ]
