@@ -128,6 +128,4 @@ def target(*, lists: bool = False) -> Callable[[F], F]:
 
 def output(*formats: str) -> Callable[[F], F]:
     """Adds -o, as kubectl has it; passed on as the argument `output`, None where it is unset."""
-    return click.option(
-        "-o", "--output", type=click.Choice(formats), help="Output format; a table for people when unset."
-    )
+    return click.option("-o", "--output", type=click.Choice(formats), help="Output format; text for people when unset.")

@@ -29,7 +29,7 @@ async def cancel(api: Api, names: Sequence[str], selector: str | None, *, now: b
     async def act(job: Body) -> None:
         mode, sentence = decided(state_of(job), job["spec"].get("cancel"), now=now)
         if mode is not None:
-            await creation.cancel(api, api.namespace, job["metadata"]["name"], mode)
+            await creation.cancel(api, api.namespace, job["metadata"]["name"], job["metadata"]["uid"], mode)
         click.echo(f"{resource_name(job)} {sentence}")
 
     failures = missing + await each(api, jobs, act)
@@ -44,7 +44,7 @@ def decided(state: State, already: str | None, *, now: bool) -> tuple[str | None
     if already in {mode, "Immediate"}:
         return None, "is being cancelled already"
     if state.phase != "Running":
-        return mode, f"cancelled before its script ran: it was {state}"
+        return mode, f"cancelled: it was {state}, and does not start any more"
     if now:
         return mode, "cancelled: its script is stopped at once, without afterScript"
     return mode, "cancelled: its script is asked to end, then afterScript runs"

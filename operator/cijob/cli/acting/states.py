@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cijob.cli.console import plain
 from cijob.cli.errors import Exit
 from cijob.cli.follow.follow import Outcome
+from cijob.cli.looking.jobs import FINISHED
 from cijob.models import Phase
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 #: Reasons that say no more than the phase.
 _SAID_BY_PHASE: Final = frozenset({"Completed", "Cancelled"})
-_FINISHED: Final = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 
 class Goal(StrEnum):
@@ -40,7 +40,7 @@ class State:
     @property
     def finished(self) -> bool:
         """Whether it has ended."""
-        return self.phase in _FINISHED
+        return self.phase in FINISHED
 
     def __str__(self) -> str:
         why = f" ({self.reason})" if self.reason and self.reason not in _SAID_BY_PHASE else ""

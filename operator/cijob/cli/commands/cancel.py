@@ -31,7 +31,7 @@ def command(*, names: tuple[str, ...], selector: str | None, now: bool, target: 
     Examples:
       cijob cancel build-7xk2p
       cijob cancel build-7xk2p --now
-      cijob cancel -l cijob.dev/pipeline=4f2a && cijob wait -l cijob.dev/pipeline=4f2a
+      cijob cancel -l cijob.dev/pipeline=1769860800000
 
     \b
     Exit codes:

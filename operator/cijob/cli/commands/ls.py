@@ -45,7 +45,7 @@ def command(
     Examples:
         cijob ls
         cijob ls -A --phase Running --phase Starting
-        cijob ls --watch -l cijob.dev/pipeline=a1b2c3
+        cijob ls --watch -l cijob.dev/pipeline=1769860800000
         cijob ls --phase Failed -o name | xargs -n1 kubectl describe
 
     Exit code: 0, also where there are none.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def command(*, name: str, detach: bool, workspace: Path | None, output: str | None, target: Target) -> int:
     """Run a CiJob again that has ended: a new one with the same spec, labels and annotations.
 
-    The new CiJob is called as the old one with other letters at the end. It is followed as `cijob run` does it, unless
+    Labels and annotations of cijob, kubectl, Helm and Argo CD are left out. The new CiJob is called as the old one with other letters at the end. It is followed as `cijob run` does it, unless
     --detach is given. What the old one was told while it ran, spec.cancel and spec.suspend, is left out. The annotation
     cijob.dev/retry-of names the old one, which stays as it is.
 
