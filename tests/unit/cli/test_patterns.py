@@ -30,6 +30,8 @@ FOLDERS = ("out", "out/deep", "src", "empty", "out/void")
         ("out/**/*.xml", {"out/a.xml", "out/deep/b.xml"}),
         ("*/.hidden", {"out/.hidden"}),
         ("out/{a,z}.xml", {"out/a.xml"}),
+        ("{out/deep,src}/*", {"out/deep/b.xml", "src/x.py"}),
+        ("{a,out/{a,z}}.xml", {"a.xml", "out/a.xml"}),
         ("[a-b].xml", {"a.xml"}),
         ("[!a].xml", set()),
         ("b\\[1\\].txt", {"b[1].txt"}),

@@ -1,7 +1,7 @@
 """Which of a job's files its artifacts are: the globs of `artifacts:paths`, as GitLab Runner reads them. Pure.
 
-Source: GitLab Runner's `commands/helpers/file_archiver.go` with bmatcuk/doublestar: `*` and `?` stay within a name and match
-hidden ones too, `**` as a whole name is any number of folders, `{a,b}` are alternatives; a path that is a folder means all
+Source: GitLab Runner's `commands/helpers/file_archiver.go` (gitlabhq/gitlab-runner at 03170b5c) with bmatcuk/doublestar: `*` and `?` stay within a name and match
+hidden ones too, `**` as a whole name is any number of folders, `{a,b/c}` are alternatives; a path that is a folder means all
 that is in it; `exclude` means only what it matches itself.
 """
 
@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
+
+from cijob.importers.gitlab.globs import alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +41,7 @@ def choose(
     names: set[str] = set()
     unmatched = []
     for pattern in patterns:
-        compiled = re.compile(expression(relative(pattern, working_dir)) + "(?:/.*)?", re.DOTALL)
+        compiled = re.compile(f"(?:{expression(relative(pattern, working_dir))})(?:/.*)?", re.DOTALL)
         found = {name for name in everything if compiled.fullmatch(name)}
         names |= found
         if not found:
@@ -66,6 +68,11 @@ def is_outside(pattern: str, working_dir: str) -> bool:
 @cache
 def expression(pattern: str) -> str:
     """The regular expression of a glob."""
+    return "|".join(_expression(one) for one in alternatives(pattern))
+
+
+def _expression(pattern: str) -> str:
+    """That of one without braces."""
     parts = pattern.split("/")
     text = ""
     for number, part in enumerate(parts):
@@ -80,7 +87,7 @@ def expression(pattern: str) -> str:
 
 def _name(part: str) -> str:
     """The expression of one part between slashes."""
-    text, at, depth = "", 0, 0
+    text, at = "", 0
     while at < len(part):
         char = part[at]
         found = _CLASS.match(part, at) if char == "[" else None
@@ -95,16 +102,10 @@ def _name(part: str) -> str:
             text += "[^/]*"
         elif char == "?":
             text += "[^/]"
-        elif char == "{" and "}" in part[at:]:
-            text, depth = text + "(?:", depth + 1
-        elif char == "," and depth:
-            text += "|"
-        elif char == "}" and depth:
-            text, depth = text + ")", depth - 1
         else:
             text += re.escape(char)
         at += 1
-    return text + ")" * depth
+    return text
 
 
 def _class(members: str, *, negated: bool) -> str:

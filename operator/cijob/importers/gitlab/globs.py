@@ -8,6 +8,7 @@ from itertools import pairwise, takewhile
 
 _SPECIAL = frozenset("*?[]{}\\")
 _MAX_ALTERNATIVES = 1024
+_BRACES = re.compile(r"\\.|[{,}]", re.DOTALL)
 _FOLDERS = re.compile(r"(?:\*\*/)+")
 _STARS = re.compile(r"\*+")
 _BRACKET = re.compile(r"\[([!^]?)([^\]]+)\]")
@@ -22,7 +23,7 @@ def path_pattern(glob: str) -> re.Pattern[str]:
     count, `{a,b}` is one of several. A pattern that is not well-formed matches only itself.
     """
     try:
-        return re.compile("|".join(_translate(one) for one in _alternatives(glob)), re.DOTALL)
+        return re.compile("|".join(_translate(one) for one in alternatives(glob)), re.DOTALL)
     except re.error:
         return re.compile(re.escape(glob))
 
@@ -42,10 +43,11 @@ def literal_folder(pattern: str) -> str:
     return "/".join(takewhile(lambda part: not _SPECIAL & set(part), parts))
 
 
-def _alternatives(glob: str) -> list[str]:
-    """The globs that one with braces stands for; braces may be nested. At most 1,024."""
+def alternatives(glob: str) -> list[str]:
+    """The globs that one with braces stands for; braces may be nested, after a backslash they are characters. At most 1,024."""
     depth, edges = 0, list[int]()
-    for index, char in enumerate(glob):
+    for found in _BRACES.finditer(glob):
+        index, char = found.start(), found[0]
         if char == "{":
             depth += 1
         if depth == 1 and char in "{,}":
@@ -55,7 +57,7 @@ def _alternatives(glob: str) -> list[str]:
             if depth == 0:
                 head, tail = glob[: edges[0]], glob[index + 1 :]
                 choices = (glob[left + 1 : right] for left, right in pairwise(edges))
-                return [full for one in choices for full in _alternatives(head + one + tail)][:_MAX_ALTERNATIVES]
+                return [full for one in choices for full in alternatives(head + one + tail)][:_MAX_ALTERNATIVES]
     return [glob]
 
 
