@@ -26,7 +26,7 @@ SYSTEM = ["ImagePullFailed", "ServiceImagePullFailed", "StartError", "SourceFail
             {"limit": 1, "when": {"reasons": ["DeadlineExceeded"]}},
         ),
         ("{max: 2, exit_codes: 75}", {"limit": 2, "when": {"exitCodes": [75]}}),
-        ("{exit_codes: [75, 137]}", {"limit": 2, "when": {"exitCodes": [75, 137]}}),
+        ("{max: 2, exit_codes: [75, 137]}", {"limit": 2, "when": {"exitCodes": [75, 137]}}),
     ],
 )
 def test_is_written_as_a_cijob_has_it(gitlab: str, cijob: dict[str, Any]) -> None:

@@ -48,9 +48,18 @@ def _paths(job: Job, value: Any, *path: str) -> tuple[str, ...]:  # noqa: ANN401
         return ()
     found = []
     for index, one in enumerate(given):
-        text = job.text(one, *path, index).removeprefix(f"{job.request.working_dir}/").removeprefix("./")
-        if text.startswith(("/", "../")) or "/../" in text:
+        text = _below(job.text(one, *path, index), job.request.working_dir)
+        if text.startswith("/") or ".." in text.split("/"):
             job.report.warning((*path, index), f"{text} is left out: artifacts are files of {job.request.working_dir}")
-        elif text:
+        else:
             found.append(text)
     return tuple(found)
+
+
+def _below(path: str, folder: str) -> str:
+    """A path as seen from a folder, which it may begin with; `.` is the folder itself."""
+    if path == folder or path.startswith(f"{folder}/"):
+        path = path[len(folder) + 1 :]
+    while path.startswith("./"):
+        path = path[2:].lstrip("/")
+    return path or "."

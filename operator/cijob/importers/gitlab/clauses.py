@@ -9,6 +9,7 @@ from cijob.importers.gitlab.expressions import evaluate
 from cijob.importers.gitlab.globs import path_pattern
 from cijob.importers.gitlab.model import Severity
 from cijob.importers.gitlab.nodes import Mapping, place_of
+from cijob.importers.gitlab.predefined import MERGE_REQUEST, state
 from cijob.importers.gitlab.variables import expand
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from cijob.importers.gitlab.files import Files
     from cijob.importers.gitlab.model import Place, Request
     from cijob.importers.gitlab.nodes import Node
+
+
+#: Pipelines that are for some change; in others all has changed (docs.gitlab.com/ci/yaml/#ruleschanges).
+_WITH_CHANGES = frozenset({"push", MERGE_REQUEST, "external_pull_request_event"})
 
 
 class Say(Protocol):
@@ -69,7 +74,8 @@ def changed(node: Node, facts: Facts, say: Say) -> bool:
         say(Severity.ERROR, place_of(node, "changes"), "changes", "changes is a list of paths")
         return False
     paths = facts.request.ref.changed
-    if paths is None:
+    compared = isinstance(changes, Mapping) and changes.get("compare_to") is not None
+    if paths is None or not (compared or state(facts.request).source in _WITH_CHANGES):
         return True
     patterns = [path_pattern(glob) for glob in globs]
     return any(pattern.fullmatch(path) for path in paths for pattern in patterns)

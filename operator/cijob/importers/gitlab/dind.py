@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 HOST: Final = "tcp://docker:2375"
 _HOST: Final = re.compile(r"(?:tcp|https?)://([^:/]+)(?::(\d+))?/?")
 _SOCKET: Final = re.compile(r"unix://(/var)?/run/docker\.sock")
-_TLS: Final = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+_TLS: Final = ("DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH")
 #: Variables of Docker's clients, which mean nothing to other services.
+#: The storage driver of the daemon is the pool's, and says nothing of what a job sees.
+DAEMON: Final = frozenset({"DOCKER_DRIVER"})
 CLIENT: Final = frozenset({"DOCKER_HOST", "DOCKER_TLS_CERTDIR", *_TLS})
 #: Options of the daemon that mean nothing here: where it listens is not the job's to say, its MTU and driver are right.
 _NEEDLESS: Final = re.compile(
@@ -28,7 +30,9 @@ _NEEDLESS: Final = re.compile(
 )
 _VALUE_OF: Final = frozenset({"-H", "--host", "--mtu", "--storage-driver", "-s"})
 _CALL: Final = re.compile(r"(?:^|[;&|(`]|\$\(|\bthen\b|\bdo\b|\bsudo\b)\s*docker(?:-compose)?\s+[a-z-]", re.MULTILINE)
-_TLS_IN_SCRIPT: Final = re.compile(r"\bdocker:2376\b|--tls(?:verify|cacert)\b|/certs/client\b")
+_TLS_IN_SCRIPT: Final = re.compile(
+    r"\bdocker:2376\b|--tls(?:verify|cacert)\b|/certs/client\b|\bDOCKER_TLS(?:_VERIFY)?=[^\s;&]"
+)
 
 
 def is_daemon(image: str) -> bool:

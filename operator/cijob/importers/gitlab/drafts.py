@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cijob.importers.gitlab import keys, matrix, rules, spec
+from cijob.importers.gitlab import keys, keytable, matrix, rules, spec
 from cijob.importers.gitlab import variables as values
 from cijob.importers.gitlab.artifacts import artifacts
 from cijob.importers.gitlab.findings import Report
@@ -15,6 +15,7 @@ from cijob.importers.gitlab.job import Job
 from cijob.importers.gitlab.model import PipelineJob
 from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import predefined
+from cijob.importers.gitlab.rawjobs import is_mirror
 from cijob.importers.gitlab.variables import Variable, VariableCycle, expand, resolve
 
 if TYPE_CHECKING:
@@ -100,7 +101,10 @@ class Drafter:
             if not decision.included:
                 return draft
             report.findings += keys.check_job(config, name)
-            if any(config.get(key) is not None for key in _NO_CIJOB):
+            report.findings += keys.check_needs(decision.needs, name)
+            if raw.name == "pages" and config.get("pages") is None:  # the name alone publishes
+                report.warning((), keytable.LOST["pages"])
+            if is_mirror(config) or any(config.get(key) is not None for key in _NO_CIJOB):
                 return replace(draft, left_out=True)
             if decision.variables:
                 file |= decision.variables

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cijob.importers.gitlab import keys
 from cijob.importers.gitlab.files import Unreadable
 from cijob.importers.gitlab.inputs import Given, interpolate
 from cijob.importers.gitlab.model import Finding, ImportFailed, Place, Severity
@@ -138,9 +139,11 @@ class _Includes:
         if not kind:
             unknown = next(iter(entry), "")
             self._error(place, "include", f"an include has one of {', '.join(_KINDS)}{did_you_mean(unknown, _KINDS)}")
-        elif not self._wanted(entry):
             return
-        elif kind in _ELSEWHERE:
+        self._findings += keys.check_include(entry)
+        if not self._wanted(entry):
+            return
+        if kind in _ELSEWHERE:
             self._leave_out(kind, entry)
         else:
             yield from self._local(entry, stack)
@@ -167,6 +170,8 @@ class _Includes:
             self._error(place, "include:local", "include:local is the path of one file; several are several entries")
             return
         given = entry.get("inputs")
+        if given is not None and not isinstance(given, Mapping):
+            self._error(place_of(entry, "inputs"), "include:inputs", "inputs are a mapping of names to values")
         given = given if isinstance(given, Mapping) else Mapping(place)
         path = expand(written, self._variables).lstrip("/")
         paths = self._files.wildcard(path) if "*" in path else [path]

@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cijob.importers.gitlab import keys
 from cijob.importers.gitlab.model import Finding, Severity
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Reference, Sequence_, place_of
@@ -68,9 +69,7 @@ def interpolate(
         return content
     spec = header.get("spec")
     spec = spec if isinstance(spec, Mapping) else Mapping(header.place)
-    if "include" in spec:
-        place = place_of(spec, "include")
-        findings.append(Finding(Severity.WARNING, place, "spec:include", "inputs from other files are not read"))
+    findings += keys.check_header(spec)
     declared = spec.get("inputs")
     values = _values(declared if isinstance(declared, Mapping) else Mapping(spec.place), given, findings)
     interpolated = _Interpolation(values, variables, findings).node(content, content.place)

@@ -50,5 +50,9 @@ class Job:
     @property
     def script(self) -> str:
         """All lines that it runs."""
-        parts = (self.config.get(key) or () for key in ("before_script", "script", "after_script"))
-        return "\n".join(str(line) for part in parts for line in ([part] if isinstance(part, str) else part))
+        return "\n".join(self.text_of(key) for key in ("before_script", "script", "after_script"))
+
+    def text_of(self, key: str) -> str:
+        """The lines of `script`, `before_script` or `after_script`."""
+        part = self.config.get(key) or ()
+        return "\n".join(str(line) for line in ([part] if isinstance(part, str) else part))

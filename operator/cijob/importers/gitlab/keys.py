@@ -82,6 +82,24 @@ def check_job(config: Mapping, job: str) -> list[Finding]:
     return list(_check(config, "", job, _JOB))
 
 
+def check_needs(needs: Any, job: str) -> list[Finding]:  # noqa: ANN401  a value of YAML
+    """The same for the `needs` of a rule."""
+    return [finding for part in _mappings(needs) for finding in _check(part, "needs", job, _below("needs"))]
+
+
+def check_header(spec: Mapping) -> list[Finding]:
+    """The same for `spec`, the header of a file; below `inputs` the names are the user's."""
+    inputs = spec.get("inputs")
+    options = [one for one in inputs.values() if isinstance(one, Mapping)] if isinstance(inputs, Mapping) else []
+    below = [finding for one in options for finding in _check(one, "spec:inputs", "", _below("spec:inputs"))]
+    return [*_check(spec.without("inputs"), "spec", "", _below("spec")), *below]
+
+
+def check_include(entry: Mapping) -> list[Finding]:
+    """A finding for each key of an include that GitLab does not have."""
+    return [_unknown(entry, name, "include", "", _below("include")) for name in entry if name not in _below("include")]
+
+
 def check_workflow(config: Mapping) -> list[Finding]:
     """The same for `workflow`."""
     return list(_check(config, "workflow", "", _below("workflow")))
@@ -103,8 +121,7 @@ def _check(config: Mapping, above: str, job: str, known: frozenset[str]) -> Iter
         path = f"{above}:{name}" if above else name
         key = KEYS.get(path) if name in known else None
         if key is None:
-            message = f"GitLab has no such key{did_you_mean(name, known)}"
-            yield Finding(Severity.WARNING, place_of(config, name), path, message, job)
+            yield _unknown(config, name, above, job, known)
         elif value is None or value in ([], {}, False):
             continue  # switches off what is inherited: nothing is lost
         elif path in _TOLD or (key.severity is not None and key.says.startswith(_AS)):
@@ -114,6 +131,12 @@ def _check(config: Mapping, above: str, job: str, known: frozenset[str]) -> Iter
         elif path not in _OPEN and (below := _below(path)):
             for part in _mappings(value):
                 yield from _check(part, path, job, below)
+
+
+def _unknown(config: Mapping, name: str, above: str, job: str, known: frozenset[str]) -> Finding:
+    path = f"{above}:{name}" if above else name
+    message = f"GitLab has no such key{did_you_mean(name, known)}"
+    return Finding(Severity.WARNING, place_of(config, name), path, message, job)
 
 
 @cache

@@ -116,12 +116,12 @@ def takes(
     earlier = [name for name, other in jobs.stages.items() if other < stage]
     names = earlier if job.needs is None else [need.job for need in job.needs if need.artifacts]
     if given is not None:
-        wanted = _dependencies(given, jobs, report)
+        wanted = _dependencies(given, stage, jobs, report)
         names = [name for name in names if name in wanted]
     return tuple(name for name in names if name in leave_artifacts)
 
 
-def _dependencies(given: Any, jobs: Jobs, report: Report) -> set[str]:  # noqa: ANN401  a value of YAML
+def _dependencies(given: Any, stage: int, jobs: Jobs, report: Report) -> set[str]:  # noqa: ANN401  a value of YAML
     found: set[str] = set()
     for index, name in enumerate(given if isinstance(given, list) else [given]):
         instances = jobs.named(str(name))
@@ -129,6 +129,8 @@ def _dependencies(given: Any, jobs: Jobs, report: Report) -> set[str]:  # noqa: 
             continue  # the need, or what left the job out, is told of
         if not instances:
             report.error(("dependencies", index), f"there is no job {name}{did_you_mean(str(name), jobs.instances)}")
+        if any(jobs.stages.get(instance.name, 0) > stage for instance in instances):
+            report.error(("dependencies", index), f"{name} is of a later stage")
         found |= {instance.name for instance in instances}
     return found
 

@@ -33,7 +33,7 @@ def load(files: Files, request: Request) -> Pipeline:
     drafts = [draft for raw in found.jobs for draft in drafter.drafts(raw)]
     jobs = _linked(drafts, found)
     findings = [*found.findings, *whole.findings, *(one for draft in drafts for one in draft.report.findings)]
-    findings += _without_daemon(jobs)
+    findings += [*_without_daemon(jobs), *_not_now(drafts, request)]
     _fail(findings)
     _any(jobs, request)
     stages = tuple(stage for stage in found.stages if stage not in _EDGES or any(job.stage == stage for job in jobs))
@@ -118,6 +118,13 @@ def _without_daemon(jobs: list[PipelineJob]) -> list[Finding]:
     place = next(job.place for job in jobs if job.name == names[0])
     message = "no docker:dind among its services and no docker in its script, and so no Docker daemon beside it"
     return [Finding(Severity.NOTE, place, "services", message, name) for name in names]
+
+
+def _not_now(drafts: list[Draft], request: Request) -> list[Finding]:
+    """Says once which jobs are not in this pipeline."""
+    absent = [draft for draft in drafts if draft.job is None and not (draft.left_out or failed(draft.report.findings))]
+    message = f"by their conditions these do not run for {_state(request)}"
+    return [Finding(Severity.NOTE, absent[0].raw.place, "", message, draft.name) for draft in absent]
 
 
 def _any(jobs: list[PipelineJob], request: Request) -> None:

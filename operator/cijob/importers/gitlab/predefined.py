@@ -159,6 +159,8 @@ def _project(url: str) -> dict[str, str]:
         variables |= {
             "CI_SERVER_HOST": host,
             "CI_SERVER_FQDN": host,
+            "CI_SERVER_PROTOCOL": "https",
+            "CI_SERVER_PORT": "443",
             "CI_SERVER_URL": f"https://{host}",
             "CI_PROJECT_URL": f"https://{host}/{path}",
         }

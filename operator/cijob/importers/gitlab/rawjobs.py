@@ -89,12 +89,18 @@ def raw_jobs(
         place = place_of(config, name)
         if name in GLOBAL_KEYS or name.startswith("."):
             continue
-        if not isinstance(value, Mapping) or not any(key in value for key in _WORK):
+        if not isinstance(value, Mapping) or not (any(key in value for key in _WORK) or is_mirror(value)):
             findings.append(_no_job(name, value, place, left_out))
             continue
         job = _Job(name, place, findings)
         jobs.append(RawJob(name, place, job.completed(value.without("extends"), default, stages)))
     return tuple(jobs)
+
+
+def is_mirror(job: Mapping) -> bool:
+    """Whether a job does nothing but show the state of another project's pipeline (docs.gitlab.com/ci/yaml/#needspipeline)."""
+    needs = job.get("needs")
+    return isinstance(needs, Mapping) and "pipeline" in needs and not any(key in job for key in _WORK)
 
 
 def _no_job(name: str, value: Any, place: Place, left_out: Sequence[Place]) -> Finding:  # noqa: ANN401

@@ -1,4 +1,8 @@
-"""`retry`: how often a job runs again, and after which failures."""
+"""`retry`: how often a job runs again, and after which failures.
+
+docs.gitlab.com/ci/yaml/#retry; that nothing is retried without `max`: lib/gitlab/ci/build/auto_retry.rb of gitlabhq/gitlabhq
+at 311b0269.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +56,12 @@ REASONS: Final[dict[str, tuple[RetryReason, ...]]] = {
 def retry(value: Any, report: Report) -> Spec:  # noqa: ANN401  a value of YAML
     """The field `retry`, where another attempt is wanted."""
     given = value if isinstance(value, Mapping) else {"max": value}
-    limit = given.get("max", _MOST if "when" in given or "exit_codes" in given else 0)
-    if value is None or limit is None:
+    limit = given.get("max")
+    if value is None:
         return {}
+    if limit is None:
+        report.note(("retry",), "without `max` GitLab does not retry")
+        limit = 0
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= _MOST:
         report.error(("retry", "max"), f"{limit!r} is no number of retries: write 0, 1 or 2")
         return {}

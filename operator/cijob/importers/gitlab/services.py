@@ -44,6 +44,7 @@ _EXPOSED: Final = {
     "standalone-firefox": 4444,
     "valkey": 6379,
 }
+_WEB: Final = frozenset({"httpd", "nginx"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def convert(job: Job) -> Services:
         image = expand(str(entry.get("name") or ""), job.variables)
         if not image:
             job.report.error((*path, "name"), f"the service has no image{job.unknown(entry.get('name'))}")
-        elif dind.is_daemon(image):
+        elif dind.is_daemon(image) or "docker" in re.split(r"[,\s]+", str(entry.get("alias") or "")):
             daemon, names = True, names | _daemon(job, entry, image, path)
         else:
             job.text(entry.get("name"), *path, "name")  # tells of unknown variables
@@ -100,7 +101,7 @@ def _daemon(job: Job, entry: Any, image: str, path: tuple[str | int, ...]) -> fr
     words = [word for key in ("entrypoint", "command") for word in images.words(entry.get(key), report, (*path, key))]
     if words:
         dind.options(job, words, (*path, "command" if "command" in entry else "entrypoint"))
-    lost = [name for name in entry.get("variables") or () if not name.startswith("DOCKER_")]
+    lost = [name for name in entry.get("variables") or () if name not in dind.CLIENT | dind.DAEMON]
     if lost:
         report.warning((*path, "variables"), f"the daemon is the pool's to configure: {', '.join(lost)} is left out")
     aliases = _aliases(job, entry, path)
@@ -181,7 +182,7 @@ def _variables(job: Job, entry: Any, path: tuple[str | int, ...]) -> dict[str, s
 def _ports(job: Job, image: str, command: str, variables: dict[str, str], path: tuple[str | int, ...]) -> list[int]:
     """Ports to wait for: what the file says, or what a well-known image exposes."""
     said = variables.get("HEALTHCHECK_TCP_PORT", "")
-    known = _EXPOSED.get(images.split(image)[0].rpartition("/")[2]) if "port" not in command else None
+    known = _exposed(image) if "port" not in command else None
     if said.isdecimal():
         return [int(said)]
     if known is None:
@@ -191,8 +192,21 @@ def _ports(job: Job, image: str, command: str, variables: dict[str, str], path: 
             "say which with the service's variable HEALTHCHECK_TCP_PORT",
         )
         return []
-    job.report.note(path, f"the script waits for {image} on port {known}, which the image exposes")
+    job.report.note(
+        path,
+        f"the script waits for {image} on port {known}, the usual one of such images, and fails if nothing listens there; "
+        "if it is another, say so with the service's variable HEALTHCHECK_TCP_PORT",
+    )
     return [known]
+
+
+def _exposed(image: str) -> int | None:
+    """The port that an image exposes, by its name; web servers of others than Docker's library often have another."""
+    repository = images.split(image)[0]
+    folder, _, name = repository.rpartition("/")
+    if name in _WEB and folder.rpartition("/")[2] not in ("", "library"):
+        return None
+    return _EXPOSED.get(name)
 
 
 def _docker(entry: Any) -> Any:  # noqa: ANN401  a value of YAML

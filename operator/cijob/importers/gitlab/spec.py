@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from cijob import limits
-from cijob.importers.gitlab import dind, durations, images, services
+from cijob.importers.gitlab import dind, durations, images, runner, services
 from cijob.importers.gitlab.nodes import Mapping
 from cijob.importers.gitlab.retries import retry
 from cijob.importers.gitlab.variables import expand
@@ -60,6 +60,7 @@ def convert(job: Job) -> Spec:
         **_timeout(job),
         **retry(job.config.get("retry"), job.report),
     }
+    runner.tell(job)
     _validate(job, spec)
     return spec
 

@@ -14,6 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from cijob.importers.gitlab.model import Finding, Severity
+from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Sequence_, place_of
 from cijob.importers.gitlab.predefined import of_some_pipelines, predefined, slug
 from cijob.importers.gitlab.scalars import text_of
@@ -42,6 +43,9 @@ __all__ = [
 _SERVER = re.compile(r"\$\$|%%|\$([A-Za-z_]\w*)|\$\{([A-Za-z_]\w*)\}|%([A-Za-z_]\w*)%", re.ASCII)
 # What Go's os.Expand sees: a special name of one character, a name, or all between braces.
 _RUNNER = re.compile(r"\$(?:([*#$@!?\-0-9])|([A-Za-z_]\w*)|\{([^}]*)\}|(\{))", re.ASCII)
+
+
+_PARTS = ("value", "description", "options", "expand")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,8 @@ def read(
 
 def _variable(name: str, one: Any) -> Variable:  # noqa: ANN401 - a value of YAML
     if isinstance(one, Mapping):
+        if unknown := next((key for key in one if key not in _PARTS), None):
+            raise ValueError(f"the variable {name} has no key {unknown}{did_you_mean(unknown, _PARTS)}")
         return Variable(_text(name, one.get("value")), expand=one.get("expand") is not False)
     return Variable(_text(name, one))
 
