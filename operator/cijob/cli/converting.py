@@ -17,7 +17,7 @@ from cijob.cli.importing import USUAL, import_pipeline, root_of, tell
 from cijob.cli.pipeline.jobs import ANNOTATION_JOB, ANNOTATION_STAGE, stem
 from cijob.cli.repository import ref_of
 from cijob.importers.gitlab.findings import incomplete
-from cijob.importers.gitlab.model import Request, Severity
+from cijob.importers.gitlab.model import Request, Severity, When
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,8 @@ def convert(wanted: Wanted) -> int:
     else:
         click.echo("---\n".join(_yaml(job) for job in jobs), nl=False)
     tell(findings)
+    if left := _left_to_run(jobs):
+        click.echo(f"Not in these CiJobs: {', '.join(left)}.", err=True)
     click.echo(_summary(jobs, findings), err=True)
     lost = any(one.severity is Severity.WARNING for one in findings)
     return Exit.FAILED if wanted.strict and lost else Exit.OK
@@ -165,6 +167,24 @@ def _write(jobs: list[PipelineJob], output: str, folder: Path) -> None:
             click.echo(str(file))
     except OSError as error:
         raise CliError(f"{error.filename or folder} cannot be written: {error.strerror}") from error
+
+
+def _left_to_run(jobs: list[PipelineJob]) -> list[str]:
+    """What of the jobs no CiJob can say, and who keeps to it."""
+    kept = {
+        "the order of stages": len({job.stage for job in jobs}) > 1,
+        "needs": any(job.needs for job in jobs),
+        "when": any(job.when is not When.ON_SUCCESS for job in jobs),
+        "artifacts": any(job.artifacts or job.takes for job in jobs),
+        "allow_failure": any(job.allow_failure for job in jobs),
+        "resource_group": any(job.resource_group for job in jobs),
+    }
+    names = [name for name, there in kept.items() if there]
+    files = any(job.wants_files and "source" not in job.spec for job in jobs)
+    return [
+        *([f"{', '.join(names)} (`cijob run` keeps to it)"] if names else []),
+        *(["the repository's files (--git-url, or `cijob run`)"] if files else []),
+    ]
 
 
 def _summary(jobs: list[PipelineJob], findings: list[Finding]) -> str:

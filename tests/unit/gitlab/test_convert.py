@@ -61,6 +61,13 @@ def test_what_is_not_converted_is_on_the_standard_error_with_its_line(folder: Pa
     assert told[-1] == "1 of 3 jobs converts completely"
 
 
+def test_what_a_cijob_cannot_say_is_told(folder: Path) -> None:
+    said = "Not in these CiJobs: the order of stages, artifacts (`cijob run` keeps to it)"
+    assert f"{said}, the repository's files (--git-url, or `cijob run`)." in convert(folder).stderr
+    one = convert(folder, "--job", "unit: tests", "--git-url", "https://git.example.com/a/b.git", "--git-ref", "main")
+    assert "Not in these CiJobs: artifacts (`cijob run` keeps to it)." in one.stderr
+
+
 def test_lines_are_of_files_as_seen_from_here(folder: Path) -> None:
     done = convert(folder.parent, f"{folder.name}/.gitlab-ci.yml")
     assert f"\n{folder.name}/.gitlab-ci.yml:3: not converted: cache: " in f"\n{done.stderr}"

@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913  one argument for each option
     completely.
 
     A CiJob is one job. Order, conditions, artifacts and jobs that may fail are the pipeline's: `cijob run FILE` keeps to them,
-    `kubectl create` starts all jobs at once. Repository files are not in a CiJob either: --git-url has them checked out in the
+    `kubectl create` starts all jobs at once; what of it there is, is told. Repository files are not in a CiJob either: --git-url has them checked out in the
     cluster, with the depth of GIT_DEPTH (20 when unset) and the submodules of GIT_SUBMODULE_STRATEGY.
 
     \b
