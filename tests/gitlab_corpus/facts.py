@@ -182,14 +182,18 @@ def _stop(finding: Finding, pipeline: Pipeline) -> str:
     """What kind of thing a warning is about."""
     runs = any(_is_of(job.name, finding.job) for job in pipeline.jobs)
     match finding.key.split(":"):
-        case [""]:
-            return "no image"
         case ["script"] if not runs:
             return "what an include would bring"
         case ["extends" | "!reference" | "needs"]:
             return "what an include would bring"
         case ["variables", *_]:
             return "variables"
+        case ["before_script" | "script" | "after_script"] if "$" in finding.message:
+            return "variables in scripts"
+        case [""] if finding.job == "pages":
+            return "pages"
+        case [""]:
+            return "no image"
         case _:
             return finding.key
 

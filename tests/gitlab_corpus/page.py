@@ -33,6 +33,9 @@ _ADVICE = {
     "services:name": "a variable of the project is in its name: give it with `--var`",
     "tags": "`--pool TAG=POOL`",
     "trigger": "no other pipeline is started",
+    "pages": "nothing is published; the files are artifacts",
+    "variables": "a variable of the runner has no effect, or one is not set: give it with `--var`",
+    "variables in scripts": "a script reads what only GitLab sets, such as a token: give it with `--var`",
     "what an include would bring": "follows from an include that is not fetched",
 }
 
