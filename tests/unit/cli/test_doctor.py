@@ -11,7 +11,7 @@ from cijob.cli.doctor import cluster_checks, pool_checks
 from cijob.cli.doctor.facts import Facts, Finding, Operator, Result, Right
 from cijob.cli.doctor.namespace_checks import ENFORCE, NEEDED, USEFUL
 from cijob.cli.doctor.report import examined, our_schemas, summary
-from cijob.errors import ApiError, ApiNotFound
+from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 from cijob.pool import Placement, Toleration
 from tests.unit.builders import a_cijob, at, stamp
 
@@ -257,3 +257,13 @@ def test_what_keeps_a_pool_from_a_node(placement: Placement, body: Body, reason:
 def test_a_taint_is_tolerated_as_kubernetes_has_it(toleration: Toleration, *, tolerated: bool) -> None:
     taint = {"key": "ci", "value": "yes", "effect": "NoSchedule"}
     assert pool_checks.tolerates(toleration, taint) is tolerated
+
+
+@pytest.mark.parametrize("status", [0, 429, 503])
+def test_a_question_that_was_not_answered_is_no_refusal(status: int) -> None:
+    silent = ApiUnavailable(status, "", "no answer")
+    found = bad(replace(GOOD, pod=silent, job=silent))
+    assert [(one.result, one.what) for one in found] == [
+        (Result.UNKNOWN, "whether privileged Pods are let in: no answer"),
+        (Result.UNKNOWN, "whether a CiJob for the pool default is taken: no answer"),
+    ]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 _FORBIDDEN, _NOT_FOUND = 403, 404
+#: No answer, and those by which a server says that it has none now; a webhook's failure is a 500, and a refusal.
+_UNANSWERED: Final = frozenset({0, 429, 503, 504})
 #: The chart's policy guards the namespace (templates/policies.yaml): it comes after Pod security, which has let it pass.
 _GUARDED: Final = "only the operator of CiJobs may"
 #: RBAC's words: the user has no right to try.
@@ -82,6 +84,8 @@ def pod_security(facts: Facts) -> Iterator[Finding]:
         yield warning(f"a Pod does not fit into the quota: {facts.pod.message}", "CiJobs wait until there is room.")
     elif facts.pod.status == _NOT_FOUND:
         return  # there is no such namespace, which has been said
+    elif facts.pod.status in _UNANSWERED:
+        yield unknown("whether privileged Pods are let in", facts.pod)
     else:
         yield failed(
             f"the cluster refuses a privileged Pod: {_one_line(facts.pod.message)}",
@@ -130,6 +134,8 @@ def job(facts: Facts) -> Iterator[Finding]:
         return  # neither CRD nor namespace: said above
     elif facts.job.status == _FORBIDDEN and any(words in facts.job.message for words in (_NO_RIGHT, _NO_POOL)):
         return  # the rights tell it
+    elif facts.job.status in _UNANSWERED:
+        yield unknown(f"whether a CiJob for the pool {facts.pool} is taken", facts.job)
     else:
         yield failed(f"the cluster refuses a CiJob: {_one_line(facts.job.message)}")
 
