@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from cijob import names
-from cijob.cli.errors import CliError
+from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import is_kind_missing
 from cijob.errors import ApiError, ApiNotFound
 from cijob.transport import CORE
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.transport import Body
 
-
+_BAD_REQUEST: Final = 400
 #: What an object can be called: anything else would be read as another path by the API server.
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 #: How kubectl names the kinds in front of a name: `cijob wait $(cijob ls -o name)` has to work.
@@ -48,6 +48,25 @@ async def find_job(api: Api, namespace: str, name: str) -> Body:
             if is_kind_missing(error):
                 raise
     raise CliError(f"there is no CiJob {name} in the namespace {namespace}", await _job_hint(api, namespace, name))
+
+
+async def labelled_jobs(api: Api, namespace: str | None, selector: str | None) -> list[Body]:
+    """The CiJobs of a namespace, or of all, that have some labels.
+
+    Raises:
+        CliError: the selector cannot be read.
+        ApiError: the API server refused or did not answer.
+    """
+    try:
+        return (await api.list_jobs(namespace, {"labelSelector": selector} if selector else {}))[0]
+    except ApiError as error:
+        if selector is None or error.status != _BAD_REQUEST:
+            raise
+        raise CliError(
+            f"{selector!r} chooses no labels: {error.message.strip()}",
+            "Write it as team=web, team!=web, 'team in (web, app)' or team; with commas between several.",
+            Exit.USAGE,
+        ) from error
 
 
 async def find_pool(api: Api, name: str) -> Body:

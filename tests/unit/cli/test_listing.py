@@ -69,6 +69,15 @@ def test_wide_has_the_pod_its_node_and_the_times_and_all_namespaces_a_column_for
     assert len(cells) == len(headers(namespaces=True, wide=True))
 
 
+async def test_labels_that_cannot_be_read_are_answered_with_how_to_write_them() -> None:
+    server = Server()
+    server.refuse(JOBS, 400, "unable to parse requirement: found '=', expected: identifier")
+    async with server.api() as api:
+        with pytest.raises(CliError, match="'a===b' chooses no labels: unable to parse") as caught:
+            await list_once(api, Wanted(namespace="team-a", selector="a===b"))
+    assert "team=web" in caught.value.hint
+
+
 def test_the_newest_comes_last() -> None:
     jobs = [named("b", 2), named("a", 3), named("d", 1), named("c", 2)]
     assert [job["metadata"]["name"] for job in in_order(jobs)] == ["d", "b", "c", "a"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
-from cijob.cli.lookup import bare, find_job, missing_namespace
+from cijob.cli.lookup import bare, find_job, labelled_jobs, missing_namespace
 from cijob.errors import ApiError
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from cijob.cli.api import Api
     from cijob.transport import Body
-
-
-_BAD_REQUEST: Final = 400
 
 
 def wanted(names: Sequence[str], selector: str | None, *, other: bool = False) -> tuple[str, ...]:
@@ -52,7 +49,7 @@ async def chosen(api: Api, names: Sequence[str], selector: str | None) -> tuple[
         ApiError: the API server refused, or does not answer.
     """
     if not names:
-        return await _labelled(api, selector), 0
+        return await labelled_jobs(api, api.namespace, selector), 0
     jobs, missing = [], 0
     for name in names:
         try:
@@ -61,19 +58,6 @@ async def chosen(api: Api, names: Sequence[str], selector: str | None) -> tuple[
             tell(error)
             missing += 1
     return jobs, missing
-
-
-async def _labelled(api: Api, selector: str | None) -> list[Body]:
-    try:
-        return (await api.list_jobs(api.namespace, {} if selector is None else {"labelSelector": selector}))[0]
-    except ApiError as error:
-        if error.status != _BAD_REQUEST:
-            raise
-        raise CliError(
-            f"{selector!r} chooses no labels: {error.message.strip()}",
-            "Write it as team=web, team!=web, 'team in (web, app)' or team; with commas between several.",
-            Exit.USAGE,
-        ) from error
 
 
 async def each(api: Api, jobs: Sequence[Body], act: Callable[[Body], Awaitable[None]]) -> int:

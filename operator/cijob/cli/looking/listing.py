@@ -17,7 +17,7 @@ from cijob import names
 from cijob.cli.console import out, plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.looking.jobs import having, headers, in_order, key_of, row, table
-from cijob.cli.lookup import missing_namespace
+from cijob.cli.lookup import labelled_jobs, missing_namespace
 from cijob.cli.printing import Cell, Stream, formatted, say, show
 from cijob.cli.watching import observed
 from cijob.transport import CIJOBS, path_of
@@ -66,7 +66,7 @@ class Wanted:
 
 async def list_once(api: Api, wanted: Wanted) -> int:
     """Print the CiJobs that there are."""
-    jobs, _ = await api.list_jobs(wanted.namespace, wanted.query)
+    jobs = await labelled_jobs(api, wanted.namespace, wanted.selector)
     if not jobs:
         await _check_namespace(api, wanted)  # an empty list of a namespace that is not there is a typo
     found = in_order(having(jobs, wanted.phases))

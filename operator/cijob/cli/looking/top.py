@@ -15,6 +15,7 @@ import click
 from cijob import names
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.looking.usage import Use, cpu_text, memory_text, of_metrics, of_summary, pod_uses
+from cijob.cli.lookup import labelled_jobs
 from cijob.cli.printing import Table
 from cijob.errors import ApiError, ApiNotFound
 from cijob.transport import CORE, path_of
@@ -50,7 +51,7 @@ async def top(api: Api, namespace: str | None, *, containers: bool, sort: str, s
         namespace, {"labelSelector": names.POD_SELECTOR, "fieldSelector": "status.phase=Running"}
     )
     if selector:
-        jobs, _ = await api.list_jobs(namespace, {"labelSelector": selector})
+        jobs = await labelled_jobs(api, namespace, selector)
         uids = {job["metadata"]["uid"] for job in jobs}
         pods = [
             pod for pod in pods if any(owner["uid"] in uids for owner in pod["metadata"].get("ownerReferences") or ())
