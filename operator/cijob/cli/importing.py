@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cijob.cli.console import err, plain
 from cijob.cli.errors import CliError
+from cijob.cli.repository import files_of
 from cijob.importers.gitlab.files import LocalFiles
 from cijob.importers.gitlab.findings import told
 from cijob.importers.gitlab.model import ImportFailed, Severity
@@ -47,14 +48,14 @@ def import_pipeline(root: Path, request: Request) -> Pipeline:
     root = root.resolve()
     way = os.path.relpath(root) if root.is_relative_to(Path.cwd()) else str(root)
     try:
-        pipeline = load(LocalFiles(root), request)
+        pipeline = load(LocalFiles(root, files_of(root)), request)
     except ImportFailed as failure:
         tell(_from_here(failure.findings, way))
         errors = sum(one.severity is Severity.ERROR for one in failure.findings)
         count = "an error" if errors == 1 else f"{errors} errors"
         raise CliError(
             f"{os.path.normpath(os.path.join(way, request.file))} is no pipeline that could run: {count}, named above",  # noqa: PTH118  text
-            "`cijob convert` checks it again without running anything.",
+            "Mend what is named; `cijob convert` checks it without running anything.",
         ) from failure
     return replace(
         pipeline,

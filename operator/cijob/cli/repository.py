@@ -49,6 +49,12 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     )
 
 
+def files_of(folder: Path) -> tuple[str, ...] | None:
+    """The files below a folder that git tracks, or would if they were added; None where there is no git work tree."""
+    found = Git(folder).text("ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    return None if found is None else tuple(sorted({path for path in found.split("\0") if path}))
+
+
 @dataclass(frozen=True, slots=True)
 class Git:
     """Questions to git about a folder. What it does not know is empty."""

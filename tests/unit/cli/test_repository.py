@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cijob.cli import repository
-from cijob.cli.repository import address, ref_of
+from cijob.cli.repository import address, files_of, ref_of
 from cijob.importers.gitlab.model import Ref
 
 if TYPE_CHECKING:
@@ -50,6 +50,19 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
     return Repository(tmp_path / "repo")
+
+
+def test_its_files_are_those_that_git_does_not_ignore(repo: Repository) -> None:
+    repo.commit(".gitignore", "out/")
+    for path in ("src/new.py", "out/app"):
+        repo.write(path)
+    assert files_of(repo.folder) == (".gitignore", "README.md", "src/new.py")
+    assert files_of(repo.folder / "src") == ("new.py",)
+
+
+def test_without_git_its_files_are_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert files_of(tmp_path) is None
 
 
 def test_a_branch_is_told_with_its_commit(repo: Repository) -> None:

@@ -33,6 +33,13 @@ def test_a_file_that_is_not_there_is_named(files: Files) -> None:
         files.read("ci/three.yml")
 
 
+def test_only_files_that_are_the_repositorys_are_found(tmp_path: Path) -> None:
+    for name in ("a.yml", "ignored.yml"):
+        (tmp_path / name).write_text("x")
+    files = LocalFiles(tmp_path, ("a.yml", "deleted.yml"))
+    assert files.glob("*.yml") == files.wildcard("*.yml") == ["a.yml"]
+
+
 def test_globs_find_files_but_nothing_of_git(files: Files) -> None:
     assert files.glob("**/*.yml") == [".gitlab-ci.yml", "ci/deep/two.yml", "ci/one.yml"]
     assert files.glob("/ci/*.yml") == ["ci/one.yml"]

@@ -159,6 +159,12 @@ def test_artifacts_outside_of_the_folder_are_named(path: str) -> None:
     ]
 
 
+def test_an_environment_of_an_unknown_name_is_told() -> None:
+    assert warnings("environment: {name: review/$WHO, url: 'https://$CI_ENVIRONMENT_SLUG.x'}") == [
+        "environment:name: $WHO is not set here, give it with --var"
+    ]
+
+
 def test_dependencies_of_a_later_stage_are_refused() -> None:
     text = "#file\na: {image: a, script: [x], dependencies: [b]}\nb: {image: a, script: [x], stage: deploy}\n"
     assert errors(text) == ["dependencies: b is of a later stage"]

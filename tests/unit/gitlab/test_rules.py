@@ -201,6 +201,8 @@ MERGE, SCHEDULE = Ref(branch="topic", source="merge_request_event"), Ref(branch=
         ({"only": ["/^v\\d/"]}, [TAG]),
         ({"only": ["/^MA/i"]}, [BRANCH, SCHEDULE]),
         ({"only": ["merge_requests"]}, [MERGE]),
+        ({"only": ["topic"]}, []),
+        ({"only": ["/^top/"]}, []),
         ({"only": ["merge_requests", "tags"]}, [TAG, MERGE]),
         ({"only": ["schedules"]}, [SCHEDULE]),
         ({"only": ["pushes"]}, [BRANCH, TAG]),

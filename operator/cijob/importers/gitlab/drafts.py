@@ -16,7 +16,7 @@ from cijob.importers.gitlab.model import PipelineJob
 from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import predefined
 from cijob.importers.gitlab.rawjobs import is_mirror
-from cijob.importers.gitlab.variables import Variable, VariableCycle, expand, resolve
+from cijob.importers.gitlab.variables import Variable, VariableCycle, expand, resolve, unknown_in
 
 if TYPE_CHECKING:
     from cijob.importers.gitlab.document import RawJob
@@ -166,6 +166,10 @@ class Drafter:
         if entry.get("name") is None:
             return seen
         draft.report.note(("environment",), "no deployment is recorded; the job sees CI_ENVIRONMENT_NAME and the like")
+        for key in ("name", "url"):
+            if missing := unknown_in(str(entry.get(key) or ""), seen):
+                names = ", ".join(f"${one}" for one in missing)
+                draft.report.warning(("environment", key), f"{names} is not set here, give it with --var")
         name = expand(str(entry["name"]), seen)
         before = self._predefined(draft, name) | {"CI_ENVIRONMENT_SLUG": environment_slug(name)}
         seen = resolve(before, file, self._request.variables)

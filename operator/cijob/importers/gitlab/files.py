@@ -10,7 +10,7 @@ from cijob.importers.gitlab.globs import include_pattern, literal_folder, path_p
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
 """Largest file that is read; GitLab's own limit for one YAML file (max_yaml_size_bytes) is the same by default."""
@@ -65,8 +65,10 @@ class MemoryFiles:
 class LocalFiles:
     """Files below a folder, and nothing outside of it: neither by `../` nor by a link."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, names: Iterable[str] | None = None) -> None:
+        """`names`: the paths that patterns can match, such as those that git knows; None is all that there are."""
         self._root = root.resolve()
+        self._names = None if names is None else tuple(names)
 
     def read(self, path: str) -> str:
         """See Files."""
@@ -103,7 +105,8 @@ class LocalFiles:
         return file
 
     def _matching(self, text: str, pattern: re.Pattern[str]) -> list[str]:
-        return sorted(path for path in self._walk(literal_folder(text)) if pattern.fullmatch(path))
+        paths = self._walk(literal_folder(text)) if self._names is None else self._names
+        return sorted(path for path in paths if pattern.fullmatch(path) and (self._root / path).is_file())
 
     def _walk(self, below: str) -> Iterator[str]:
         """All files below a folder but those in .git; links to folders are not followed."""

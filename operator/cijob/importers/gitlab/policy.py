@@ -99,4 +99,6 @@ def _ref(text: str, facts: Facts) -> bool:
         return True
     if ref.source in {word, _SOURCES.get(word)}:
         return True
+    if ref.source == MERGE_REQUEST:  # its name is no branch's to GitLab: lib/gitlab/ci/build/policy/refs.rb
+        return False
     return compile_regexp(word).search(name) is not None if is_regexp(word) else word == name
