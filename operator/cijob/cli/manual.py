@@ -21,8 +21,9 @@ _HEAD: Final = """\
 <!-- Generated from the commands' help by `make docs` (python -m cijob.cli.manual --write): change it there. -->
 # The command line
 
-`cijob` is for those who run jobs; nothing in it needs more than the rights of a job's author. It also is a plugin of
-kubectl's: `kubectl cijob ls` is `cijob ls`. This page is what `cijob COMMAND --help` prints.
+`cijob` is for those who run jobs, and acts with their own rights: those of a job's author and of a pool's user
+([security.md](security.md)) are enough for all but `--all-namespaces`, and `top` in a cluster without metrics-server. It also is a
+plugin of kubectl's: `kubectl cijob ls` is `cijob ls`. This page is what `cijob COMMAND --help` prints.
 
 In a pipe there is no colour and nothing moves: what was asked for goes to the standard output, all else to the standard error.
 `NO_COLOR` turns colour off on a terminal. `CIJOB_DEBUG=1` shows the traceback of an error that is a bug.

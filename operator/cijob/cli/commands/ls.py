@@ -48,7 +48,7 @@ def command(
         cijob ls --watch -l cijob.dev/pipeline=1769860800000
         cijob ls --phase Failed -o name | xargs -n1 kubectl describe
 
-    Exit code: 0, also where there are none.
+    Exit code: 0, also where there are none; 1 where there is no such namespace; 130 where a watch was interrupted.
     """
     from cijob.cli.api import Api, with_api
     from cijob.cli.looking import listing
