@@ -27,6 +27,16 @@ def loaded(text: str, **changes: Any) -> Pipeline:  # noqa: ANN401  fields of a 
     return load(MemoryFiles({FILE: dedent(text)}), request)
 
 
+def pipeline(text: str, **changes: Any) -> Pipeline:  # noqa: ANN401
+    """A file in which each job has the image and the script that it lacks."""
+    return loaded(f"default: {{image: alpine:3, before_script: [b]}}\n{text}", **changes)
+
+
+def refused(text: str, **changes: Any) -> list[str]:  # noqa: ANN401
+    """Why a file is refused; its jobs have an image."""
+    return errors(f"#file\ndefault: {{image: alpine:3}}\n{text}", **changes)
+
+
 def job(text: str, name: str = "job", **changes: Any) -> PipelineJob:  # noqa: ANN401
     """One job of a pipeline; the text may be its keys alone."""
     return next(one for one in loaded(whole(text), **changes).jobs if one.name == name)

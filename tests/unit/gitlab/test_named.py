@@ -131,6 +131,12 @@ class TestDaemon:
         assert "DOCKER_TLS" not in job(text).spec["variables"]
         assert any("DOCKER_TLS is left out" in one for one in notes(text))
 
+    @pytest.mark.parametrize("value", ["$DOCKER_HOST", "$DOCKER_TLS_CERTDIR/client/ca.pem"])
+    def test_is_not_where_another_variable_says(self, value: str) -> None:
+        variables = f"DOCKER_HOST: tcp://docker:2376, DOCKER_TLS_CERTDIR: /certs, OTHER: {value}"
+        (found,) = warnings(f"services: ['docker:dind']\nvariables: {{{variables}}}")
+        assert found.startswith("variables:OTHER: ")
+
     def test_is_not_where_a_script_that_turns_tls_on_looks_for_it(self) -> None:
         text = "services: ['docker:dind']\nscript: [export DOCKER_TLS_VERIFY=1]"
         assert any("certificates" in one for one in warnings(text))
@@ -180,3 +186,11 @@ def test_a_web_server_of_somebody_else_may_have_another_port(image: str, ports: 
 def test_nothing_is_retried_without_max() -> None:
     assert "retry" not in job("retry: {when: script_failure}").spec
     assert "retry: without `max` GitLab does not retry" in notes("retry: {when: script_failure}")
+
+
+@pytest.mark.parametrize(
+    "key", ["allow_failure: 'true'", "allow_failure: 3", "interruptible: 3", "artifacts: {untracked: 1}"]
+)
+def test_a_switch_that_is_neither_on_nor_off_is_refused(key: str) -> None:
+    (found,) = errors(key)
+    assert found.endswith("is true or false")

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cijob.importers.gitlab.findings import incomplete, told
-from cijob.importers.gitlab.matrix import combinations
 from cijob.importers.gitlab.model import (
-    Artifacts,
     Finding,
     ImportFailed,
     Need,
-    Pipeline,
     Place,
     Ref,
     Severity,
     When,
 )
-from cijob.importers.gitlab.nodes import Mapping, Sequence_
-from tests.unit.gitlab.loading import errors, findings, job, loaded, notes, warnings
+from tests.unit.gitlab.loading import errors, findings, job, loaded, notes, pipeline, refused, warnings
 
 HERE = Place("f", 1)
-
-
-def pipeline(text: str, **changes: object) -> Pipeline:
-    """A file in which each job has the image and the script that it lacks."""
-    return loaded(f"default: {{image: alpine:3, before_script: [b]}}\n{text}", **changes)
-
-
-def refused(text: str, **changes: object) -> list[str]:
-    return errors(f"#file\ndefault: {{image: alpine:3}}\n{text}", **changes)
 
 
 def test_the_job_that_everybody_knows() -> None:
@@ -147,133 +132,6 @@ b: {script: [x], needs: [a], rules: [{if: $CI, needs: []}]}
         )
         assert loaded(text).jobs[0].needs == ()
         assert [one.partition(": ")[0] for one in warnings(text)] == ["include:project", "needs"]
-
-
-ARTIFACTS = """
-stages: [one, two, three]
-a: {stage: one, script: [x], artifacts: {paths: [a]}}
-b: {stage: one, script: [x], artifacts: {paths: [b]}}
-none: {stage: one, script: [x]}
-c: {stage: two, script: [x], artifacts: {paths: [c]}}
-job: {stage: three, script: [x], %s}
-"""
-
-
-class TestArtifacts:
-    @pytest.mark.parametrize(
-        ("keys", "takes"),
-        [
-            ("", ("a", "b", "c")),
-            ("dependencies: []", ()),
-            ("dependencies: [b, none]", ("b",)),
-            ("needs: [c, none]", ("c",)),
-            ("needs: [a, {job: b, artifacts: false}]", ("a",)),
-            ("needs: [a, b], dependencies: [b]", ("b",)),
-            ("needs: []", ()),
-        ],
-    )
-    def test_are_taken_from(self, keys: str, takes: tuple[str, ...]) -> None:
-        assert pipeline(ARTIFACTS % keys).jobs[-1].takes == takes
-
-    def test_are_not_taken_within_a_stage(self) -> None:
-        assert pipeline(ARTIFACTS % "").jobs[0].takes == ()
-
-    def test_of_a_job_that_is_not_there_are_refused(self) -> None:
-        assert refused(ARTIFACTS % "dependencies: [nope]") == ["dependencies: there is no job nope; did you mean none?"]
-
-    def test_are_taken_although_a_file_was_not_read(self) -> None:
-        text = "include: {project: a/b, file: c.yml}\n" + ARTIFACTS % "dependencies: [a, elsewhere]"
-        assert pipeline(text).jobs[-1].takes == ("a",)
-
-    def test_are_globs_in_the_working_directory(self) -> None:
-        text = """
-            variables: {OUT: dist}
-            artifacts:
-              paths: [$OUT/, ./a, "$CI_PROJECT_DIR/b/**/*.o", /etc/passwd, ../up, a/../../b]
-              exclude: [dist/tmp]
-              when: always
-              untracked: true
-              reports: {dotenv: build.env}
-            """
-        assert job(text).artifacts == Artifacts(
-            paths=("dist/", "a", "b/**/*.o"),
-            exclude=("dist/tmp",),
-            when=When.ALWAYS,
-            untracked=True,
-            dotenv=("build.env",),
-        )
-        assert len(warnings(text)) == 3
-
-    @pytest.mark.parametrize(
-        "text", ["artifacts: {reports: {junit: x.xml}}", "artifacts: {expire_in: 1 day}", "script: [x]"]
-    )
-    def test_are_none_where_no_later_job_gets_any(self, text: str) -> None:
-        assert job(text).artifacts is None
-
-    def test_at_a_made_up_time_are_refused(self) -> None:
-        assert errors("artifacts: {paths: [a], when: soon}")[0].startswith("artifacts:when: 'soon'")
-
-
-class TestParallel:
-    def test_jobs_are_numbered(self) -> None:
-        found = loaded("job: {image: a, script: [x], parallel: 3}")
-        assert [one.name for one in found.jobs] == ["job 1/3", "job 2/3", "job 3/3"]
-        seen = [(v["CI_NODE_INDEX"], v["CI_NODE_TOTAL"]) for v in (one.spec["variables"] for one in found.jobs)]
-        assert seen == [("1", "3"), ("2", "3"), ("3", "3")]
-
-    def test_jobs_of_a_matrix_are_named_by_their_values(self) -> None:
-        found = loaded("""
-            job:
-              image: "python:$V"
-              script: [x]
-              variables: {V: "0"}
-              parallel: {matrix: [{V: ["3.11", "3.12"], DB: [pg]}, {V: "3.13", DB: [pg, my]}]}
-            """)
-        assert [(one.name, one.spec["image"]) for one in found.jobs] == [
-            ("job: [3.11, pg]", "python:3.11"),
-            ("job: [3.12, pg]", "python:3.12"),
-            ("job: [3.13, pg]", "python:3.13"),
-            ("job: [3.13, my]", "python:3.13"),
-        ]
-
-    def test_jobs_are_decided_one_by_one(self) -> None:
-        found = loaded("""
-            job:
-              image: a
-              script: [x]
-              parallel: {matrix: [{V: [a, b]}]}
-              rules: [{if: '$V == "b"'}]
-            """)
-        assert [one.name for one in found.jobs] == ["job: [b]"]
-
-    @pytest.mark.parametrize("value", ["0", "201", "many", "{matrix: []}", "{matrix: [{A: []}]}", "{matrix: {A: b}}"])
-    def test_that_is_neither_a_number_nor_a_matrix_is_refused(self, value: str) -> None:
-        assert errors(f"parallel: {value}")[0].startswith("parallel")
-
-    @given(
-        st.lists(
-            st.dictionaries(
-                st.text("AB", min_size=1, max_size=2),
-                st.lists(st.text("xy", min_size=1), min_size=1, max_size=3),
-                min_size=1,
-                max_size=2,
-            ),
-            max_size=3,
-        )
-    )
-    def test_combinations_are_those_of_each_row(self, rows: list[dict[str, list[str]]]) -> None:
-        matrix = Sequence_(HERE, [Mapping(HERE, {key: list(values) for key, values in row.items()}) for row in rows])
-        found = combinations(matrix) or []
-        sizes = []
-        for row in rows:
-            size = 1
-            for values in row.values():
-                size *= len(values)
-            sizes.append(size)
-        assert len(found) == sum(sizes)
-        for row in rows:
-            assert {key: values[0] for key, values in row.items()} in found
-            assert {key: values[-1] for key, values in row.items()} in found
 
 
 class TestFailure:

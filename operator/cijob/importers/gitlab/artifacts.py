@@ -30,7 +30,7 @@ def artifacts(job: Job) -> Artifacts | None:
         paths=_paths(job, given.get("paths"), "artifacts", "paths"),
         exclude=_paths(job, given.get("exclude"), "artifacts", "exclude"),
         when=_WHEN[when],
-        untracked=given.get("untracked") is True,
+        untracked=job.switch("artifacts", "untracked"),
         dotenv=_paths(
             job, reports.get("dotenv") if isinstance(reports, Mapping) else None, "artifacts", "reports", "dotenv"
         ),

@@ -83,6 +83,9 @@ def variables(job: Job, names: frozenset[str]) -> dict[str, str]:
     if tls := _place(job, ("DOCKER_TLS_CERTDIR", *_TLS), told):
         job.report.note(tls, f"no TLS: the daemon listens on the job's own loopback only; {', '.join(told)}")
     _host(job, names, found)
+    for name in sorted(job.own - CLIENT):
+        if _TLS_IN_SCRIPT.search(job.variables.get(name, "")):
+            job.report.warning(("variables", name), f"names port 2376 or certificates of the daemon: it is at {HOST}")
     if _TLS_IN_SCRIPT.search(job.script):
         job.report.warning(
             ("script",), f"the script speaks of the daemon's certificates or of port 2376: it is at {HOST}"

@@ -121,7 +121,7 @@ class Drafter:
         own = frozenset({*file, *request.variables})
         job = Job(name=draft.name, config=config, variables=seen, own=own, request=request, report=draft.report)
         allow_failure, codes = _allow_failure(job, decision)
-        interruptible = config.get("interruptible") if decision.interruptible is None else decision.interruptible
+        interruptible = job.switch("interruptible") if decision.interruptible is None else decision.interruptible
         made = PipelineJob(
             name=draft.name,
             stage=draft.stage,
@@ -132,7 +132,7 @@ class Drafter:
             allowed_exit_codes=codes,
             artifacts=artifacts(job),
             start_in=decision.start_in,
-            interruptible=interruptible is True,
+            interruptible=interruptible,
             resource_group=job.text(config.get("resource_group"), "resource_group"),
             wants_files=spec.wants_files(job),
         )
@@ -184,7 +184,7 @@ def _allow_failure(job: Job, decision: Decision) -> tuple[bool, frozenset[int]]:
         return decision.allow_failure, frozenset()
     given = job.config.get("allow_failure")
     if not isinstance(given, Mapping):
-        return given is True, frozenset()
+        return job.switch("allow_failure"), frozenset()
     codes = given.get("exit_codes")
     listed = codes if isinstance(codes, list) else [codes]
     if not listed or not all(isinstance(one, int) and not isinstance(one, bool) for one in listed):

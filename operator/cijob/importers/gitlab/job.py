@@ -47,6 +47,15 @@ class Job:
             self.report.warning(path, f"not all of {text} is known{missing}")
         return expand(text, self.variables)
 
+    def switch(self, *path: str) -> bool:
+        """A key that is true or false; false where it is missing."""
+        value: Any = self.config
+        for step in path:
+            value = value.get(step)
+        if value is not None and not isinstance(value, bool):
+            self.report.error(path, f"{path[-1]} is true or false")
+        return value is True
+
     @property
     def script(self) -> str:
         """All lines that it runs."""
