@@ -13,7 +13,7 @@ from cijob import __version__, names
 from cijob.cli.explain import explained
 from cijob.cli.kubeconfig import place_of
 from cijob.errors import ApiError, ApiUnavailable
-from cijob.transport import CIJOBS, CORE, MERGE_PATCH, Body, Transport, described, path_of
+from cijob.transport import CIJOBS, CORE, JSON_PATCH, Body, Transport, described, path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -54,10 +54,14 @@ class Api(Transport):
         query = {"fieldValidation": "Strict"}
         return await self.request("POST", path_of(CIJOBS, namespace, names.PLURAL), query=query, body=manifest)
 
-    async def patch_job(self, namespace: str, name: str, patch: Body) -> Body:
-        """Change a CiJob by a merge patch."""
+    async def cancel_job(self, namespace: str, name: str, uid: str, mode: str) -> Body:
+        """Set spec.cancel of this very CiJob; ApiConflict where another one has its name."""
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/spec/cancel", "value": mode},
+        ]
         path = path_of(CIJOBS, namespace, names.PLURAL, name)
-        return await self.request("PATCH", path, body=patch, content=MERGE_PATCH)
+        return await self.request("PATCH", path, body=patch, content=JSON_PATCH)
 
     async def delete_job(self, namespace: str, name: str, uid: str) -> None:
         """Delete this very CiJob, and with it its Pods."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cijob import names
 from cijob.cli.errors import CliError
 from cijob.cli.follow.patience import Patience
-from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
+from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable
 
 if TYPE_CHECKING:
     from cijob.cli.api import Api
@@ -62,8 +62,8 @@ def generated_name(base: str) -> str:
     return base[: names.MAX_NAME - _RANDOM] + tail
 
 
-async def cancel(api: Api, namespace: str, name: str, mode: str) -> None:
-    """Sets spec.cancel: Graceful or Immediate. A job that is gone needs no cancel.
+async def cancel(api: Api, namespace: str, name: str, uid: str, mode: str) -> None:
+    """Sets spec.cancel: Graceful or Immediate. A job that is gone needs no cancel, nor does another one of its name.
 
     Raises:
         ApiError: the API server refuses it, or did not answer for 30 s.
@@ -71,8 +71,8 @@ async def cancel(api: Api, namespace: str, name: str, mode: str) -> None:
     patience = Patience(_TRIES)
     while True:
         try:
-            await api.patch_job(namespace, name, {"spec": {"cancel": mode}})
-        except ApiNotFound:
+            await api.cancel_job(namespace, name, uid, mode)
+        except (ApiNotFound, ApiConflict):
             return
         except ApiUnavailable as error:
             await patience.failed(error)

@@ -67,7 +67,7 @@ async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Trans
     try:
         outcome = await interruptible(
             follow(api, namespace, name, uid, screen, transfer=transfer),
-            partial(creation.cancel, api, namespace, name),
+            partial(creation.cancel, api, namespace, name, uid),
             screen,
             what=f"the job {name}",
             look=look,

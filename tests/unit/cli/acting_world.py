@@ -40,7 +40,7 @@ class Answer:
 
 
 class FakeCluster:
-    """CiJobs of one namespace; get, list, watch, create, merge patch and delete as the API server has them."""
+    """CiJobs of one namespace; get, list, watch, create, cancel and delete as the API server has them."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, Body] = {}
@@ -146,8 +146,13 @@ class FakeCluster:
     async def _job(self, request: web.Request, name: str) -> web.StreamResponse:
         job = self.jobs[name]
         if request.method == "PATCH":
-            patch: Body = await request.json()
-            await self._store("MODIFIED", job | {"spec": job["spec"] | patch["spec"]})
+            test, add = await request.json()
+            assert (test["path"], test["value"], add["path"]) == (
+                "/metadata/uid",
+                job["metadata"]["uid"],
+                "/spec/cancel",
+            )
+            await self._store("MODIFIED", job | {"spec": job["spec"] | {"cancel": add["value"]}})
         elif request.method == "DELETE":
             if (await request.json())["preconditions"]["uid"] != job["metadata"]["uid"]:
                 return _refusal(409, "Conflict", "the UID in the precondition is another")

@@ -7,7 +7,7 @@ import pytest
 
 from cijob.cli.creation import cancel, create, generated_name
 from cijob.cli.errors import CliError
-from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
+from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable
 from tests.unit import virtual_time
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class Server:
     async def get_job(self, _namespace: str, name: str) -> Body:
         return self.stored[name]
 
-    async def patch_job(self, _namespace: str, _name: str, patch: Body) -> Body:
+    async def cancel_job(self, _namespace: str, _name: str, _uid: str, mode: str) -> Body:
         if self.errors:
             raise self.errors.pop(0)
-        self.modes.append(patch["spec"]["cancel"])
+        self.modes.append(mode)
         return {}
 
 
@@ -86,10 +86,16 @@ def test_a_generated_name_fits_into_a_label_and_is_new_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("errors", "modes"), [((), ["Graceful"]), ((LOST, BUSY), ["Graceful"]), ((ApiNotFound(404, "", ""),), [])]
+    ("errors", "modes"),
+    [
+        ((), ["Graceful"]),
+        ((LOST, BUSY), ["Graceful"]),
+        ((ApiNotFound(404, "", ""),), []),
+        ((ApiConflict(422, "Invalid", "testing path /metadata/uid"),), []),
+    ],
 )
 def test_cancel_is_asked_for_until_it_is_heard(errors: tuple[ApiError, ...], modes: list[str]) -> None:
     server = Server(*errors)
     api: Api = server  # type: ignore[assignment]  # FAKE
-    virtual_time.run(cancel(api, "ns", "x", "Graceful"))
+    virtual_time.run(cancel(api, "ns", "x", "uid", "Graceful"))
     assert server.modes == modes

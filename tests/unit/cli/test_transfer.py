@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -103,6 +104,17 @@ def test_the_container_is_held_behind_the_after_script_until_the_artifacts_are_t
         ended = running.end()
     assert ended.code == 0
     assert "afterScript ended with 3" in ended.lines[-1]
+
+
+def test_a_log_without_newlines_loses_nothing_to_the_transfer(job: Container) -> None:
+    job.write(["printf one"], after=[transfer.take_entry(TOKEN, "always"), "printf two"])
+    own = transfer.Transfer(TOKEN, None, None, transfer.no_progress)
+    with job.start() as running:
+        running.wait_for(f'twocijob: the artifacts wait up to 240 s for "cijob run" ({TOKEN})')
+        assert run_beside(job, "mark.sh", TOKEN, "taken").code == 0
+        ended = running.end()
+    shown = b"".join(own.shown(f"{line}\n".encode()) for line in ended.lines)
+    assert shown == b"$ printf one\none\n$ printf two\ntwo\n"
 
 
 def test_the_container_is_held_for_so_long(job: Container) -> None:
@@ -369,10 +381,10 @@ async def test_artifacts_are_taken_when_the_job_offers_them(tmp_path: Path, monk
     executed = answers(monkeypatch, Result(0), Result(0), listed, Result(0, raw.read_bytes()), Result(0))
     made, token = moving(tmp_path, Artifacts(paths=("a",)))
     await made.started(NO_API, "n", "p")
-    assert made.claims(f"$ cijob_transfer={token} # ...".encode())
-    assert made.claims(f"cijob: the artifacts wait ({token})".encode())
-    assert not made.claims(b"cijob: something else")
-    taken = await made.finish()
+    assert made.shown(f"$ cijob_transfer={token} # ...\n".encode()) == b""
+    assert made.shown(f"cijob: the artifacts wait ({token})\n".encode()) == b""
+    assert made.shown(b"cijob: something else\n") == b"cijob: something else\n"
+    taken = await made.finish(succeeded=True)
     assert taken is not None
     assert (taken.names, taken.problem, taken.archive) == (("a",), "", tmp_path / "artifacts.tar")
     files = ["cijob-unpack.sh", "cijob-mark.sh", "cijob-list.sh", "cijob-pack.sh", "cijob-mark.sh"]
@@ -388,8 +400,8 @@ async def test_a_job_is_let_go_when_its_artifacts_cannot_be_taken(
     executed = answers(monkeypatch, *[Result(0)] * 2, *[ApiUnavailable(0, "", "broke")] * 5, Result(0))
     made, token = moving(tmp_path, Artifacts(paths=("a",)))
     await made.started(NO_API, "n", "p")
-    made.claims(f"cijob: ({token})".encode())
-    assert await made.finish() == Taken(problem="broke")
+    made.shown(f"cijob: ({token})\n".encode())
+    assert await made.finish(succeeded=True) == Taken(problem="broke")
     assert executed.words[-1][-1] == "taken"
 
 
@@ -422,8 +434,48 @@ async def test_a_job_that_offers_nothing_has_nothing_taken(tmp_path: Path, monke
     answers(monkeypatch, Result(0), Result(0))
     made, _ = moving(tmp_path, Artifacts(paths=("a",)))
     await made.started(NO_API, "n", "p")
-    assert await made.finish() is None
+    assert await made.finish(succeeded=False) is None
     assert len(asyncio.all_tasks()) == 1
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [(When.ON_SUCCESS, "did not offer its artifacts"), (When.ALWAYS, "did not offer"), (When.ON_FAILURE, None)],
+)
+async def test_artifacts_that_a_success_did_not_offer_are_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: When, problem: str | None
+) -> None:
+    answers(monkeypatch, Result(0), Result(0))
+    made, _ = moving(tmp_path, Artifacts(paths=("a",), when=when))
+    await made.started(NO_API, "n", "p")
+    taken = await made.finish(succeeded=True)
+    assert (taken is None) == (problem is None)
+    assert taken is None or (problem or "") in taken.problem
+
+
+async def test_lines_of_the_job_are_shown_up_to_what_the_transfer_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, Result(0), Result(0), Result(0, b".\0\0\0"), Result(0))
+    made, token = moving(tmp_path, Artifacts(paths=("a",)))
+    await made.started(NO_API, "n", "p")
+    assert made.shown(f"no newline$ cijob_transfer={token} cijob_seconds=1 # x\n".encode()) == b"no newline\n"
+    assert made.shown(f"bye\rcijob: the artifacts wait ({token})\n".encode()) == b"bye\r\n"
+    taken = await made.finish(succeeded=True)
+    assert taken == Taken(unmatched=("a",))
+
+
+async def test_a_full_disk_here_is_a_problem_and_lets_the_job_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed = answers(monkeypatch, Result(0), Result(0), OSError(errno.ENOSPC, "No space left on device"), Result(0))
+    made, token = moving(tmp_path, Artifacts(paths=("a",)))
+    await made.started(NO_API, "n", "p")
+    made.shown(f"cijob: ({token})\n".encode())
+    taken = await made.finish(succeeded=True)
+    assert taken is not None
+    assert "cannot be kept on this machine: No space left on device" in taken.problem
+    assert executed.words[-1][-1] == "taken"
 
 
 async def test_what_goes_wrong_with_the_files_here_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

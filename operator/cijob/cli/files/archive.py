@@ -6,6 +6,7 @@ import tarfile
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import PurePosixPath
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Final
 
 from cijob.cli.console import plain
@@ -59,12 +60,22 @@ def keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[st
                     target.addfile(_clean(member, name), content)
                     names[name] = None
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # tarfile raises some without
+            raise CliError(not_kept(error)) from error
         raise CliError(f"the job's artifacts came damaged: {error}", "Run it again.") from error
     if missing := {*wanted} - {*names} | {*texts} - {*found}:
         raise CliError(
             f"{len(missing)} of the job's artifacts did not come, such as {plain(min(missing))}", "Run it again."
         )
     return Kept(tuple(names), size, found)
+
+
+def not_kept(error: OSError) -> str:
+    """What is said where this machine has no room for artifacts."""
+    return (
+        f"the artifacts cannot be kept on this machine: {error.strerror}. "
+        f"Make room in {gettempdir()}, or set TMPDIR to a folder that has some"
+    )
 
 
 def too_large(limit: int) -> str:

@@ -7,16 +7,19 @@ time. Lines of the log that are the transfer's own have its token in them.
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cijob.cli.errors import CliError
+from cijob.cli.files.archive import not_kept
 from cijob.cli.files.bundle import mib
 from cijob.cli.files.collect import Place, Taken, Wish, collect, read, shell
 from cijob.cli.files.execute import check, refused
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
+from cijob.importers.gitlab.model import When
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -37,6 +40,7 @@ TAKE_SECONDS: Final = 240
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 _CHUNK: Final = 256 * 1024
 _FORBIDDEN: Final = 403
+_NOT_OFFERED: Final = "the job did not offer its artifacts: was its log not readable, or has its after_script a `trap` on EXIT of its own?"
 #: What kubelets and runtimes say of a container that has ended.
 _GONE: Final = ("container not found", "not running", "not created or running", "task not found", "no running task")
 
@@ -120,7 +124,7 @@ def take_entry(token: str, when: str, seconds: int = TAKE_SECONDS) -> str:
 class Transfer:
     """The files of one CiJob, over all its attempts. Made by `prepare`.
 
-    Before the CiJob is created: `check`. Each attempt whose container runs: `started`. Each line of its log: `claims`. At
+    Before the CiJob is created: `check`. Each attempt whose container runs: `started`. Each line of its log: `shown`. At
     the end, whatever happened: `finish`, or `aclose` if nobody wants to know.
     """
 
@@ -130,6 +134,7 @@ class Transfer:
         #: Called as `prepare` says; may be set to another.
         self.progress = progress
         self._token, self._bundle, self._wish = token, bundle, wish
+        self._own = re.compile(rb"(?P<mark>cijob: |\$ cijob_transfer=)[^\r\n]*" + re.escape(token.encode()))
         self._ready = asyncio.Event()
         self._taker: asyncio.Task[Taken] | None = None
 
@@ -163,19 +168,27 @@ class Transfer:
         if self._bundle is not None:
             await self._bring(place, self._bundle)
 
-    def claims(self, line: bytes) -> bool:
-        """Whether a line of the log is the transfer's own, and so not to be shown."""
-        if self._token.encode() not in line:
-            return False
-        if line.startswith(b"cijob: "):
-            self._ready.set()
-        return True
+    def shown(self, line: bytes) -> bytes:
+        """What of a line of the log is the job's own; the transfer's lines are not to be shown.
 
-    async def finish(self) -> Taken | None:
-        """What was taken. None: the job offered nothing: it has no artifacts, or not for this outcome, or was killed."""
-        if self._taker is None or not self._ready.is_set():
+        The job's may stand before it in the same line, where that was printed without a newline.
+        """
+        if self._token.encode() not in line:
+            return line
+        found = self._own.search(line)
+        if found is None:  # such as what `set -x` makes of it
+            return b""
+        if found["mark"] == b"cijob: ":
+            self._ready.set()
+        before = line[: found.start()]
+        return before + b"\n" if before else b""
+
+    async def finish(self, *, succeeded: bool) -> Taken | None:
+        """What was taken. None: there was nothing to take: no artifacts, or not for this outcome, or the job was killed."""
+        if self._taker is None or self._wish is None or not self._ready.is_set():
             await self.aclose()
-            return None
+            missed = succeeded and self._wish is not None and self._wish.artifacts.when is not When.ON_FAILURE
+            return Taken(problem=_NOT_OFFERED) if missed else None
         return await self._taker
 
     async def aclose(self) -> None:
@@ -215,10 +228,14 @@ class Transfer:
         try:
             async with asyncio.timeout(TAKE_SECONDS):
                 taken = await _again_and_again(lambda: collect(place, wish, self.progress))
-        except (ApiError, CliError) as error:
+        except ApiError as error:
             taken = Taken(problem=error.message)
+        except CliError as error:
+            taken = Taken(problem=". ".join(part for part in (error.message, error.hint) if part))
         except TimeoutError:
             taken = Taken(problem=f"the artifacts could not be taken within {TAKE_SECONDS} s")
+        except OSError as error:
+            taken = Taken(problem=not_kept(error))
         with suppress(ApiError):  # the job lets go by itself, later
             await _again_and_again(lambda: place.run(shell("mark.sh", self._token, "taken")))
         return taken

@@ -115,12 +115,13 @@ class AttemptLog:
     async def _read(self, log: LogStream) -> None:
         try:
             async for line in log.read():
-                if self._transfer is not None and self._transfer.claims(line):
+                own = line if self._transfer is None else self._transfer.shown(line)
+                if not own:
                     continue
                 self.printed += 1
                 if self.printed == 1:
                     self.printed_first()
-                self._view.line(line)
+                self._view.line(own)
         except ApiNotFound:
             self._view.note("the job's Pod is gone, and its log with it")
         except ApiError as error:

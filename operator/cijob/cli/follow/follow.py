@@ -227,7 +227,7 @@ class _Follower:
         try:
             await log.show(self._until(lambda: self._over(number)))
         except CliError:  # its files could not be brought in: it would wait for them in vain
-            await creation.cancel(self._api, self._namespace, self._name, "Immediate")
+            await creation.cancel(self._api, self._namespace, self._name, self._uid, "Immediate")
             raise
 
     def _outcome(self) -> Outcome:

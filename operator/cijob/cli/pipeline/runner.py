@@ -86,6 +86,8 @@ class Run:
         self._schedule = begin(planned.pipeline, planned.play)
         self._sights: dict[str, Sight] = {}
         self._waiting: dict[asyncio.Task[None], str] = {}
+        #: Name and UID of each job's CiJob.
+        self._created: dict[str, tuple[str, str]] = {}
         self._mode: Mode | None = None
         self._failure: int | None = None
         self._began = time.monotonic()
@@ -152,8 +154,12 @@ class Run:
         self._move(self._schedule.stopped())
         for task in self._waiting:
             task.cancel()
-        names = [self._sights[name].cijob for name, state in self._schedule.states.items() if state is State.RUNNING]
-        await asyncio.gather(*(creation.cancel(self._api, self._api.namespace, name, mode) for name in names if name))
+        running = [name for name in self._created if self._schedule.states[name] is State.RUNNING]
+        # One that cannot be cancelled keeps none of the others from it.
+        done = await asyncio.gather(*map(self._cancel, running), return_exceptions=True)
+        for error in done:
+            if error is not None:
+                raise error
 
     def report(self) -> None:
         """The summary, on stderr."""
@@ -190,7 +196,7 @@ class Run:
         try:
             name, uid = await self._create(job, spec)
             ended = await follow(self._api, self._api.namespace, name, uid, view, transfer=transfer)
-            taken = await transfer.finish()
+            taken = await transfer.finish(succeeded=ended.phase is Phase.SUCCEEDED)
         finally:
             await transfer.aclose()
         if taken is not None:
@@ -222,9 +228,14 @@ class Run:
         name = str(body["metadata"]["name"])
         self._see(job.name, cijob=name)
         self._board.event(f"{job.name}: created {name} in the namespace {namespace}")
+        self._created[job.name] = name, str(body["metadata"]["uid"])
         if self._mode is not None:  # the user cancelled while it was created
-            await creation.cancel(self._api, namespace, name, self._mode)
-        return name, str(body["metadata"]["uid"])
+            await self._cancel(job.name)
+        return self._created[job.name]
+
+    async def _cancel(self, job: str) -> None:
+        if self._mode is not None:
+            await creation.cancel(self._api, self._api.namespace, *self._created[job], self._mode)
 
     def _end(self, job: PipelineJob, ended: Outcome) -> None:
         why = "" if ended.phase is Phase.SUCCEEDED else _why(ended)
