@@ -74,6 +74,12 @@ def test_what_a_runner_would_do_by_a_variable_is_named(variable: str) -> None:
     assert line.startswith(f"variables:{variable.partition(':')[0]}: no effect here: ")
 
 
+def test_what_a_runner_would_do_by_a_variable_of_a_service_is_named() -> None:
+    text = "services: [{name: 'redis:7', variables: {KUBERNETES_SERVICE_CPU_LIMIT: 2, OTHER: 1}}]"
+    (line,) = warnings(text)
+    assert line.startswith("services:variables:KUBERNETES_SERVICE_CPU_LIMIT: no effect here: ")
+
+
 @pytest.mark.parametrize("variable", ["GIT_CLEAN_FLAGS: -x", "GET_SOURCES_ATTEMPTS: 3", "FF_USE_FASTZIP: 'true'"])
 def test_how_a_runner_works_is_noted(variable: str) -> None:
     assert warnings(f"variables: {{{variable}}}") == []
@@ -125,6 +131,9 @@ class TestDaemon:
         text = "services: [{name: docker:dind, variables: {DOCKER_MIN_API_VERSION: '1.24', DOCKER_TLS_CERTDIR: ''}}]"
         (found,) = warnings(text)
         assert found.endswith(": DOCKER_MIN_API_VERSION is left out")
+
+    def test_is_waited_for_anyway(self) -> None:
+        assert warnings("services: [{name: docker:dind, variables: {HEALTHCHECK_TCP_PORT: '2376'}}]") == []
 
     def test_is_reached_without_tls_by_docker_tls_too(self) -> None:
         text = "services: ['docker:dind']\nvariables: {DOCKER_TLS: 1}"

@@ -21,8 +21,8 @@ _HOST: Final = re.compile(r"(?:tcp|https?)://([^:/]+)(?::(\d+))?/?")
 _SOCKET: Final = re.compile(r"unix://(/var)?/run/docker\.sock")
 _TLS: Final = ("DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH")
 #: Variables of Docker's clients, which mean nothing to other services.
-#: The storage driver of the daemon is the pool's, and says nothing of what a job sees.
-DAEMON: Final = frozenset({"DOCKER_DRIVER"})
+#: Variables of its service that mean nothing here: the storage driver is the pool's, and the script waits for the daemon.
+DAEMON: Final = frozenset({"DOCKER_DRIVER", "HEALTHCHECK_TCP_PORT"})
 CLIENT: Final = frozenset({"DOCKER_HOST", "DOCKER_TLS_CERTDIR", *_TLS})
 #: Options of the daemon that mean nothing here: where it listens is not the job's to say, its MTU and driver are right.
 _NEEDLESS: Final = re.compile(

@@ -6,8 +6,9 @@ docs.gitlab.com/ci/runners/configure_runners/ and docs.gitlab.com/runner/executo
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from cijob.importers.gitlab.nodes import Mapping
 from cijob.importers.gitlab.predefined import of_some_pipelines
 
 if TYPE_CHECKING:
@@ -49,19 +50,24 @@ def tell(job: Job) -> None:
     """Names them, each where the job has it."""
     for name in sorted(job.own):
         if value := job.variables.get(name):
-            _setting(job, name, value)
+            _setting(job, ("variables", name), name, value)
+    services: Any = job.config.get("services")
+    for index, one in enumerate(services if isinstance(services, list) else ()):
+        given = one.get("variables") if isinstance(one, Mapping) else None
+        for name, value in given.items() if isinstance(given, Mapping) else ():
+            _setting(job, ("services", index, "variables", name), name, str(value))
     for key in _SCRIPTS:
         if names := _asked(job, key):
             listed = ", ".join(f"${name}" for name in names)
             job.report.warning((key,), f"{listed} is not set here, give it with --var")
 
 
-def _setting(job: Job, name: str, value: str) -> None:
+def _setting(job: Job, path: tuple[str | int, ...], name: str, value: str) -> None:
     why = next((why for pattern, why in _LOST if re.fullmatch(pattern, name)), _LOST_IF.get((name, value.lower())))
     if why is not None:
-        job.report.warning(("variables", name), f"no effect here: {why}")
+        job.report.warning(path, f"no effect here: {why}")
     elif _IDLE.fullmatch(name):
-        job.report.note(("variables", name), "no effect here: it tells GitLab's runner how to work")
+        job.report.note(path, "no effect here: it tells GitLab's runner how to work")
 
 
 def _asked(job: Job, key: str) -> list[str]:
