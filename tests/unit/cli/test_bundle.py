@@ -54,6 +54,23 @@ def test_a_work_tree_is_what_git_tracks_or_would(work_tree: Path) -> None:
     assert Bundle.of(work_tree).names == {".gitignore", "tracked", "new", "sub/in"}
 
 
+def test_what_git_knew_below_a_folder_that_is_a_link_now_is_not_brought(work_tree: Path, tmp_path: Path) -> None:
+    write(tmp_path, "outside/in")
+    (work_tree / "sub" / "in").unlink()
+    (work_tree / "sub").rmdir()
+    (work_tree / "sub").symlink_to(tmp_path / "outside")
+    assert Bundle.of(work_tree).names == {".gitignore", "tracked", "new", "sub"}
+
+
+def test_a_repository_names_no_program_to_run_here(work_tree: Path, tmp_path: Path) -> None:
+    watcher = tmp_path / "watcher"
+    watcher.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    watcher.chmod(0o755)
+    git(work_tree, "config", "core.fsmonitor", str(watcher))
+    assert "tracked" in Bundle.of(work_tree).names
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_folder_of_a_work_tree_is_what_is_below_it(work_tree: Path) -> None:
     assert Bundle.of(work_tree / "sub").names == {"in"}
 

@@ -21,8 +21,8 @@ _CHUNK: Final = 256 * 1024
 _BLOCK: Final = tarfile.BLOCKSIZE
 #: Folders that are named when a bundle is too large.
 _NAMED: Final = 3
-#: Both tracked files and those that would be: what is ignored stays here.
-_LIST: Final = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+#: Without the program that a repository's own configuration may name. Both tracked files and those that would be: what is ignored stays here.
+_LIST: Final = ("-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,12 @@ class Bundle:
         if not folder.is_dir():
             raise CliError(f"there is no folder {folder}", "Name the folder whose files the job needs.")
         entries, skipped = [], []
+        links: dict[str, bool] = {}
         try:
             for name in dict.fromkeys(_names(folder)):
                 path = folder / name
+                if _below_a_link(folder, name, links):
+                    continue  # git still knows what was there before the link, which may lead anywhere
                 try:
                     found = path.lstat()
                 except FileNotFoundError:  # deleted, but not in the index yet
@@ -166,6 +169,14 @@ def _names(folder: Path, prefix: str = "") -> Iterator[str]:
             yield from _names(inner, f"{prefix}{name}/")
         else:
             yield prefix + name
+
+
+def _below_a_link(folder: Path, name: str, known: dict[str, bool]) -> bool:
+    """Whether one of the folders above a file is a symbolic link; `known` remembers."""
+    above = name.rpartition("/")[0]
+    if above and above not in known:
+        known[above] = (folder / above).is_symlink() or _below_a_link(folder, above, known)
+    return bool(above) and known[above]
 
 
 def _git_names(folder: Path) -> list[str]:
