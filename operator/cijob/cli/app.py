@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
@@ -94,14 +95,15 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """The entry points `cijob` and `kubectl-cijob`."""
+    _open_what_is_closed()
     program = "kubectl cijob" if Path(sys.argv[0]).name.startswith("kubectl") else "cijob"
     try:
         result = cli.main(prog_name=program, standalone_mode=False)
         code = result if isinstance(result, int) else Exit.OK
     except CliError as error:
-        click.echo(f"error: {error.message}" if error.code else error.message, err=True)
+        _say(f"error: {error.message}" if error.code else error.message)
         if error.hint:
-            click.echo(error.hint, err=True)
+            _say(error.hint)
         code = error.code
     except click.ClickException as error:
         error.show()
@@ -109,11 +111,17 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         code = Exit.INTERRUPTED
+    except OSError as error:  # a full disk above all
+        if os.environ.get("CIJOB_DEBUG"):
+            raise
+        _say(f"error: {error.filename or 'the output'} cannot be read or written: {error.strerror or error}")
+        code = Exit.FAILED
+        sys.stdout = None  # what it still holds would fail once more
     except Exception as error:  # the last resort: a bug of ours is told in a line, too
         if os.environ.get("CIJOB_DEBUG"):
             raise
         for line in _unexpected(error):
-            click.echo(line, err=True)
+            _say(line)
         code = Exit.FAILED
     sys.exit(code)
 
@@ -128,3 +136,19 @@ def _unexpected(error: Exception) -> tuple[str, str]:
         f"error: unexpected {type(error).__name__}: {error}",
         "This is a bug of cijob's: run it again with CIJOB_DEBUG=1 and report what it prints.",
     )
+
+
+def _say(text: str) -> None:
+    """A sentence on stderr; what it has of others' texts steers no terminal."""
+    with suppress(ModuleNotFoundError):  # of what `_unexpected` says
+        from cijob.cli.console import plain
+
+        text = plain(text)
+    click.echo(text, err=True)
+
+
+def _open_what_is_closed() -> None:
+    """Nobody reads or writes a stream that was closed before the start (`>&-`): it is None then, and no stream."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  it stays open

@@ -102,3 +102,41 @@ def test_who_installed_it_without_the_extra_is_told_how_to_get_it() -> None:
         "error: cijob is installed without what its command line needs: there is no rich",
         "Install it with the extra `cli`: pip install '.[cli]' in a checkout.",
     ]
+
+
+def test_a_full_disk_behind_the_output_is_no_bug() -> None:
+    with Path("/dev/full").open("w") as full:
+        answer = subprocess.run(
+            [sys.executable, "-m", "cijob.cli", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+        )
+    assert answer.returncode == 1
+    assert answer.stderr == "error: the output cannot be read or written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_bug(closed: str) -> None:
+    code = (
+        "import sys; from cijob.cli import app; app.cli.main = lambda **_: "
+        "[file.isatty() for file in (sys.stdin, sys.stdout, sys.stderr)] and 0; app.main()"
+    )
+    command = f'"$0" -c "$1" {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, code],
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "operator")},
+    )
+    assert done.returncode == 0
+
+
+def test_what_others_say_in_an_error_steers_no_terminal() -> None:
+    answer = cijob("run", "a", "b\x1b]0;title\x07.yaml")
+    assert answer.returncode == 2
+    assert answer.stderr.startswith("error: one file is run at a time, and more are named: a b.yaml\n")
