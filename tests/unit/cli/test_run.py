@@ -79,7 +79,7 @@ def test_folders_are_paths(asked: list[RunOptions]) -> None:
         (["a.yaml", "b.yaml"], "one file is run at a time"),
         (["a.yaml", "-f", "b.yaml"], "one file is run at a time"),
         (["a.yaml", "-o", "name"], "which is for --detach"),
-        (["a.yaml", "--var", "A"], "write it as NAME=VALUE"),
+        (["a.yaml", "--var", "A"], "write NAME=VALUE"),
         (["a.yaml", "--workspace-limit", "much"], "write it as 512Mi or 1Gi"),
     ],
 )

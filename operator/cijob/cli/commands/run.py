@@ -8,31 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cijob.cli.errors import CliError, Exit
-from cijob.cli.options import completed, output, target
+from cijob.cli.options import PAIR, completed, output, target
 from cijob.cli.runoptions import MIB, RunOptions
 
 if TYPE_CHECKING:
     from cijob.cli.options import Target
-
-
-class _Pairs(click.ParamType[tuple[str, str]]):
-    """NAME=VALUE."""
-
-    name = "NAME=VALUE"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401  click's signature
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[str, str]:
-        """The two."""
-        if isinstance(value, tuple):
-            return value
-        name, equals, rest = str(value).partition("=")
-        if not name or not equals:
-            self.fail(f"{value!r} is no pair: write it as {self.name}.", param, ctx)
-        return name, rest
 
 
 class _Size(click.ParamType[int]):
@@ -71,7 +51,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--timeout", metavar="DURATION", help="How long an attempt may take: spec.timeout, such as 30m.")
 @click.option("--set", "sets", metavar="PATH=VALUE", multiple=True, help="Set a field of the CiJob; may be repeated.")
 @click.option(
-    "--var", "variables", type=_Pairs(), multiple=True, metavar="NAME=VALUE", help="Set a variable; may be repeated."
+    "--var", "variables", type=PAIR, multiple=True, metavar="NAME=VALUE", help="Set a variable; may be repeated."
 )
 @click.option("-w", "--workspace", type=_FOLDER, metavar="DIR", help="Bring the files of this folder into the job.")
 @click.option("--no-workspace", is_flag=True, help="Bring no files; a pipeline brings those of its folder otherwise.")
@@ -94,7 +74,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--pool",
     "pools",
-    type=_Pairs(),
+    type=PAIR,
     multiple=True,
     metavar="TAG=POOL",
     help="Pipeline: the BuildPool for a runner tag; may be repeated.",
