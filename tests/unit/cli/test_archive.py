@@ -58,6 +58,18 @@ def test_texts_are_given_and_kept_only_where_they_are_artifacts_too(tmp_path: Pa
         assert content.read() == b"xxx"
 
 
+def test_far_more_entries_than_were_asked_for_are_refused(tmp_path: Path) -> None:
+    raw = write(tmp_path / "raw", *[member(str(number)) for number in range(100)], member("a"))
+    with pytest.raises(CliError, match="has more in it than was asked for"):
+        archive.keep(raw, tmp_path / "kept", {"a"}, set(), LIMIT)
+
+
+def test_a_full_disk_is_not_said_to_be_damage(tmp_path: Path) -> None:
+    raw = write(tmp_path / "raw", member("a", size=LIMIT))
+    with pytest.raises(CliError, match="cannot be kept on this machine: No space left on device"):
+        archive.keep(raw, Path("/dev/full"), {"a"}, set(), LIMIT)
+
+
 def test_several_archives_behind_each_other_are_one(tmp_path: Path) -> None:
     one, two = write(tmp_path / "1", member("a")), write(tmp_path / "2", member("b"))
     raw = tmp_path / "raw"

@@ -23,6 +23,10 @@ MOST_DOTENV: Final = 64 * 1024
 _LAST_SECOND: Final = 8**11 - 1
 
 
+#: How many entries may come for each one that was asked for.
+_SPARE: Final = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What of an archive was kept: names and bytes of all files, and the texts of those that were to be read."""
@@ -138,7 +142,12 @@ def is_inside(name: str) -> bool:
 def _members(source: tarfile.TarFile, wanted: Collection[str]) -> Iterator[tuple[tarfile.TarInfo, str]]:
     """The entries that were asked for, with their plain names, each once."""
     seen: set[str] = set()
-    for member in source:
+    most = _SPARE * (len(wanted) + 1)
+    for count, member in enumerate(source):
+        if count > most:  # tarfile remembers each: a job could fill our memory
+            raise CliError(
+                "the job's archive has more in it than was asked for", "Look into what `tar` is in its image."
+            )
         name = plain_name(member.name)
         kind = member.isreg() or member.isdir() or member.issym() or member.islnk()
         if kind and name in wanted and name not in seen and is_inside(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -121,7 +122,7 @@ async def collect(place: Place, wish: Wish, progress: Callable[[str, int, int], 
         most = wish.most_bytes + _PER_ENTRY * len(asked) + _AROUND
         with raw.open("wb") as file:
             await _pack(place, asked, _Bounded(file, most, wish.most_bytes, progress))
-        kept = archive.keep(raw, target, frozenset(chosen), frozenset(texts), wish.most_bytes)
+        kept = await asyncio.to_thread(archive.keep, raw, target, frozenset(chosen), frozenset(texts), wish.most_bytes)
     finally:
         raw.unlink(missing_ok=True)
     return Taken(

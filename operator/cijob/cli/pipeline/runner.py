@@ -61,12 +61,19 @@ async def run_pipeline(api: Api, options: RunOptions) -> int:
             Exit.USAGE,
         )
     planned = await asyncio.to_thread(plan, options, Path(options.file or USUAL))
-    with tempfile.TemporaryDirectory(prefix="cijob-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="cijob-", ignore_cleanup_errors=True) as scratch:
         board = board_for(len(planned.pipeline.jobs))
         run = Run(api, options, planned, Store(Path(scratch), options.artifacts), board)
         try:
             await run.check()
             await interruptible(run.run(), run.cancel, board, what="what runs of the pipeline", look=run.look)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CliError(
+                f"the log or the files of the pipeline cannot be written: {error.strerror}",
+                f"Make room there, or in {tempfile.gettempdir()}. {run.look}",
+            ) from error
         finally:
             board.close()
     run.report()
@@ -177,8 +184,11 @@ class Run:
             message = ". ".join(part for part in (told.message, told.hint) if part)
             self._end(job, Outcome(Phase.FAILED, "", message, None, 0))
             return
-        if taken is not None and taken.problem and ended.phase is Phase.SUCCEEDED:
-            ended = Outcome(Phase.FAILED, "ArtifactsNotTaken", taken.problem, None, ended.attempt)
+        if taken is not None and taken.problem:
+            if ended.phase is Phase.SUCCEEDED:
+                ended = Outcome(Phase.FAILED, "ArtifactsNotTaken", taken.problem, None, ended.attempt)
+            else:
+                self._board.note(f"{job.name}: {taken.problem}")
         self._end(job, ended)
 
     async def _followed(self, job: PipelineJob) -> tuple[Outcome, Taken | None]:
