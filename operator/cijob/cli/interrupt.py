@@ -83,7 +83,7 @@ async def interruptible(
             return await _Watch(task, cancel, screen, interrupts, what, look).run()
     finally:
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.gather(task, return_exceptions=True)  # its own failure, if it has one, is no longer of interest
 
 
 class _Watch(Generic[T]):
