@@ -155,6 +155,20 @@ def _lines(capfd: pytest.CaptureFixture[str]) -> list[str]:
     return [line for line in capfd.readouterr().err.splitlines() if line]
 
 
+async def test_a_question_that_nobody_answers_does_not_fill_the_memory(capfd: pytest.CaptureFixture[str]) -> None:
+    board = Tree()
+    board._shared = True
+    with board.hold():
+        for _ in range(2):
+            board.log("a", b"x" * 512 * 1024 + b"\n")
+        shown = capfd.readouterr().err.count("a | x")
+        board.log("a", b"last\n")
+        held = capfd.readouterr().err
+    assert (shown, held) == (2, "")
+    assert "a | last" in capfd.readouterr().err
+    board.close()
+
+
 def test_a_pipeline_of_one_job_is_shown_as_that_job(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     board = board_for(1)
     assert isinstance(board, Single)

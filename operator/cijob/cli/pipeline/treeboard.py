@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds for which lines of logs are gathered before they go above the tree: each time it is drawn anew.
 _GATHER: Final = 0.1
+#: Bytes of them at the most.
+_MOST_HELD: Final = 1024 * 1024
 _PER_SECOND: Final = 4
 #: Lines of the terminal that are left to the logs.
 _FOR_LOGS: Final = 5
@@ -56,6 +58,7 @@ class Tree:
         self._held = False
         self._colours: dict[str, str] = {}
         self._gathered: list[tuple[str, bytes]] = []
+        self._waiting = 0  # bytes that are gathered
         self._timer: asyncio.TimerHandle | None = None
 
     def show(self, schedule: Schedule, sights: Mapping[str, Sight]) -> None:
@@ -69,7 +72,10 @@ class Tree:
             self._lines.log(job, data)
             return
         self._gathered.append((job, data))
-        if self._timer is None and not self._held:
+        self._waiting += len(data)
+        if self._waiting > _MOST_HELD:  # whoever is asked something may be away, and a job prints on
+            self._put()
+        elif self._timer is None and not self._held:
             self._timer = asyncio.get_running_loop().call_later(_GATHER, self._flush)
 
     def doing(self, job: str, text: str) -> None:
@@ -129,10 +135,15 @@ class Tree:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._held or not self._gathered:
+        if not self._held:
+            self._put()
+
+    def _put(self) -> None:
+        if not self._gathered:
             return
         text = Text("\n").join(self._line(job, data) for job, data in self._gathered)
         self._gathered.clear()
+        self._waiting = 0
         console.err().print(text, soft_wrap=True)
 
     def _line(self, job: str, data: bytes) -> Text:
