@@ -15,7 +15,7 @@ from cijob.cli import console, creation, manifest, overrides, printing
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.follow.follow import Outcome, follow
 from cijob.cli.follow.screen import Screen
-from cijob.cli.interrupt import interruptible
+from cijob.cli.interrupt import Detached, interruptible
 from cijob.cli.lookup import find_pool, missing_namespace
 from cijob.errors import ApiError, ApiNotFound
 from cijob.models import Phase
@@ -72,6 +72,10 @@ async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Trans
             what=f"the job {name}",
             look=look,
         )
+    except Detached as left:
+        if transfer is not None and transfer.owes:
+            left.hint += f" But it was not given its files yet, and fails without them: `cijob cancel {name}` ends it."
+        raise
     except BrokenPipeError:  # `cijob run | head`
         screen.note(f"nobody reads the log any more; the job goes on. {look}")
         raise

@@ -334,7 +334,10 @@ async def test_a_broken_connection_is_tried_again_from_the_start(
 ) -> None:
     broke = ApiUnavailable(0, "", "broke")
     executed = answers(monkeypatch, broke, Result(0), broke, Result(0), Result(0))
-    await moving(tmp_path)[0].started(NO_API, "n", "p")
+    made, _ = moving(tmp_path)
+    owed = made.owes
+    await made.started(NO_API, "n", "p")
+    assert (owed, made.owes) == (True, False)
     again = ["cijob-unpack.sh", "cijob-mark.sh"]
     assert executed.commands == ["cijob-unpack.sh", *again, *again]
     assert len({data for data in executed.inputs if data}) == 1

@@ -135,6 +135,8 @@ class Transfer:
         self.progress = progress
         self._token, self._bundle, self._wish = token, bundle, wish
         self._own = re.compile(rb"(?P<mark>cijob: |\$ cijob_transfer=)[^\r\n]*" + re.escape(token.encode()))
+        #: Whether the job still has to be given files.
+        self.owes = bundle is not None
         self._ready = asyncio.Event()
         self._taker: asyncio.Task[Taken] | None = None
 
@@ -166,7 +168,9 @@ class Transfer:
         if self._wish is not None:
             self._taker = asyncio.create_task(self._take(place, self._wish))
         if self._bundle is not None:
+            self.owes = True
             await self._bring(place, self._bundle)
+            self.owes = False
 
     def shown(self, line: bytes) -> bytes:
         """What of a line of the log is the job's own; the transfer's lines are not to be shown.
