@@ -72,7 +72,7 @@ async def run_pipeline(api: Api, options: RunOptions) -> int:
         except OSError as error:
             raise CliError(
                 f"the log or the files of the pipeline cannot be written: {error.strerror}",
-                f"Make room there, or in {tempfile.gettempdir()}. {run.look}",
+                f"Make room there, or in {tempfile.gettempdir()}.",
             ) from error
         finally:
             board.close()
