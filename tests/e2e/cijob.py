@@ -78,6 +78,7 @@ class Cijob:
         """Start it on a terminal of its own."""
         pid, file = pty.fork()
         if pid == 0:  # the child
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may ignore it, as a shell's & does
             command = self.command(*arguments)
             os.execve(command[0], command, environment(self.kubeconfig))  # noqa: S606  fixed words
         ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -211,6 +212,28 @@ class Breaker:
                 writer.write(data)
                 await writer.drain()
         writer.close()
+
+
+def as_account(cluster: Cluster, namespace: str, account: str, folder: Path, role: str) -> Cijob:
+    """The command line of a new service account, to which a role is bound in its namespace.
+
+    Args:
+        cluster: where.
+        namespace: its own, and the command line's.
+        account: its name.
+        folder: where its kubeconfig is written.
+        role: as `kubectl create rolebinding` has it: --role=NAME, or --clusterrole=NAME.
+    """
+    here = f"--namespace={namespace}"
+    cluster.run("create", "serviceaccount", account, here)
+    cluster.run("create", "rolebinding", account, here, f"--serviceaccount={namespace}:{account}", role)
+    token = cluster.run("create", "token", account, here).stdout.strip()
+    config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
+    for user in config["users"]:
+        user["user"] = {"token": token}
+    path = folder / f"{account}.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return Cijob(str(path), namespace)
 
 
 @contextmanager

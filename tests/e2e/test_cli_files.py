@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 import subprocess
 import termios
 from fcntl import ioctl
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from tests.e2e.cijob import Cijob, breaking, cut_again_and_again, environment
+from tests.e2e.cijob import Cijob, as_account, breaking, cut_again_and_again, environment
 from tests.e2e.images import provide
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.e2e.lab import Cluster, Job, Jobs
 
 #: These jobs are about files, and start faster without a daemon.
@@ -80,11 +82,17 @@ def test_a_folder_is_there_before_the_script_as_git_sees_it(cijob: Cijob, folder
     assert "bringing files in: " in done.stderr
 
 
-def test_each_attempt_is_given_the_files(cijob: Cijob, folder: Path) -> None:
-    script = ["sub/run.sh && rm -r sub", 'test "$CIJOB_ATTEMPT" -gt 1']
+def test_each_attempt_is_given_the_files_and_followed(cijob: Cijob, folder: Path) -> None:
+    script = ["sub/run.sh && rm -r sub", 'echo "attempt $CIJOB_ATTEMPT"; test "$CIJOB_ATTEMPT" -gt 1']
     done = cijob.run("run", manifest(folder, script=script, retry={"limit": 1}), "-w", str(folder))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("it runs") == 2
+    said = [line for line in done.stdout.splitlines() if line == "it runs" or line.startswith("attempt ")]
+    assert said == ["it runs", "attempt 1", "it runs", "attempt 2"]
+    assert "attempt 1 did not end well, attempt 2 follows: The job failed." in done.stderr
+    (name,) = re.findall(r"created (\S+) in the namespace", done.stderr)
+    first = cijob.run("logs", name, "--attempt", "1").stdout.splitlines()
+    assert [line for line in first if line.startswith("attempt ")] == ["attempt 1"]
+    assert "it is at attempt 2" in cijob.run("logs", name, "--attempt", "3").stderr
 
 
 def test_files_arrive_whole_through_connections_that_break(cluster: Cluster, cijob: Cijob, tmp_path: Path) -> None:
@@ -112,19 +120,11 @@ def test_who_may_not_run_commands_is_told_before_a_job_is_created(
     cluster: Cluster, cijob: Cijob, folder: Path, tmp_path: Path
 ) -> None:
     here = f"--namespace={cijob.namespace}"
-    cluster.run("create", "serviceaccount", "no-exec", here)
     cluster.run("create", "role", "no-exec", here, "--verb=create,get,list,watch", "--resource=cijobs.cijob.dev")
-    cluster.run(
-        "create", "rolebinding", "no-exec", here, "--role=no-exec", f"--serviceaccount={cijob.namespace}:no-exec"
-    )
-    config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
-    for user in config["users"]:
-        user["user"] = {"token": cluster.run("create", "token", "no-exec", here).stdout.strip()}
-    kubeconfig = tmp_path / "no-exec.kubeconfig"
-    kubeconfig.write_text(yaml.safe_dump(config))
+    somebody = as_account(cluster, cijob.namespace, "no-exec", tmp_path, "--role=no-exec")
     before = cluster.get("cijobs", here)["items"]
     command = ("run", "--image", "ubuntu:25.10", "-w", str(folder), "--", "true")
-    done = Cijob(str(kubeconfig), cijob.namespace).run(*command)
+    done = somebody.run(*command)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: you may not run commands in the Pods of the namespace {cijob.namespace}")
     assert len(cluster.get("cijobs", here)["items"]) == len(before)

@@ -67,8 +67,9 @@ def test_the_file_that_everybody_knows_runs_as_it_is(cijob: Cijob) -> None:
 
 
 def test_the_exit_code_of_failing_tests_is_the_commands(cijob: Cijob, tmp_path: Path) -> None:
-    text = (EXAMPLES / ".gitlab-ci.yml").read_text().replace(":latest", ":failing")
-    (tmp_path / ".gitlab-ci.yml").write_text(text)
+    pipeline = yaml.safe_load((EXAMPLES / ".gitlab-ci.yml").read_text().replace(":latest", ":failing"))
+    del pipeline["run-tests123"]["before_script"]  # that apt-get works the test above shows, which takes its time
+    (tmp_path / ".gitlab-ci.yml").write_text(yaml.safe_dump(pipeline | {"image": "docker:29-cli"}, sort_keys=False))
     done = cijob.run("run", cwd=tmp_path)
     assert done.returncode == 7, (done.stdout, done.stderr)
     assert "exited with 7: `docker run ailhan/web-debug:failing ./runtests.sh`" in done.stderr

@@ -111,22 +111,10 @@ def test_what_cannot_run_is_said_before_anything_is_created(cijob: Cijob) -> Non
         assert "Traceback" not in done.stderr
 
 
-def test_another_attempt_is_followed_too(cijob: Cijob) -> None:
-    script = 'echo "attempt $CIJOB_ATTEMPT"; [ "$CIJOB_ATTEMPT" = 2 ]'
-    done = cijob.run("run", "--image", "ubuntu:25.10", *PLAIN, "--set", "retry.limit=1", "--", script)
-    assert done.returncode == 0, done.stderr
-    assert [line for line in done.stdout.splitlines() if line.startswith("attempt")] == ["attempt 1", "attempt 2"]
-    assert "attempt 1 did not end well, attempt 2 follows: The job failed." in done.stderr
-    name = name_in(done.stderr)
-    assert "attempt 1\n" in cijob.run("logs", name, "--attempt", "1").stdout
-    assert "it is at attempt 2" in cijob.run("logs", name, "--attempt", "3").stderr
-
-
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_cancels_gracefully_where_nobody_can_be_asked(cijob: Cijob, which: signal.Signals) -> None:
+def test_a_signal_cancels_gracefully_where_nobody_can_be_asked(cijob: Cijob) -> None:
     process = cijob.start("run", "--image", "ubuntu:25.10", *PLAIN, "--", PATIENT)
     started(process, b"ready")
-    process.send_signal(which)
+    process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=90)
     assert process.returncode == 130, err
     assert b"cleaning up" in out
@@ -134,7 +122,7 @@ def test_a_signal_cancels_gracefully_where_nobody_can_be_asked(cijob: Cijob, whi
 
 
 def test_a_job_whose_log_nobody_reads_any_more_goes_on(cijob: Cijob, cluster: Cluster, namespace: str) -> None:
-    script = "echo ready; for i in $(seq 20); do echo $i; sleep 0.2; done"
+    script = "echo ready; for i in $(seq 10); do echo $i; sleep 0.2; done"
     process = cijob.start("run", "--image", "ubuntu:25.10", *PLAIN, "--", script)
     started(process, b"ready")
     assert process.stdout is not None
@@ -199,25 +187,20 @@ def test_ctrl_c_asks_and_d_detaches(cijob: Cijob, cluster: Cluster, namespace: s
     job.cancel("Immediate")
 
 
-def test_ctrl_c_asks_and_c_cancels(cijob: Cijob) -> None:
-    with cijob.terminal("run", "--image", "ubuntu:25.10", *PLAIN, "--", PATIENT) as terminal:
+def test_ctrl_c_asks_any_other_key_goes_on_and_c_cancels(cijob: Cijob) -> None:
+    script = f"echo first; sleep 3; {PATIENT}"
+    with cijob.terminal("run", "--image", "ubuntu:25.10", *PLAIN, "--", script) as terminal:
+        terminal.wait_for(b"\nfirst")
+        terminal.type(CTRL_C)
+        terminal.wait_for(b"[d]etach")
+        terminal.type(b"x")
         terminal.wait_for(b"\nready")
+        terminal.shown = b""
         terminal.type(CTRL_C)
         terminal.wait_for(b"[c]ancel")
         terminal.type(b"c")
         assert terminal.end(90) == 130
         assert b"cleaning up" in terminal.shown
-
-
-def test_ctrl_c_asks_and_any_other_key_goes_on(cijob: Cijob) -> None:
-    script = "echo ready; sleep 4; echo more; exit 9"
-    with cijob.terminal("run", "--image", "ubuntu:25.10", *PLAIN, "--", script) as terminal:
-        terminal.wait_for(b"\nready")
-        terminal.type(CTRL_C)
-        terminal.wait_for(b"[d]etach")
-        terminal.type(b"x")
-        assert terminal.end(90) == 9
-        assert b"\nmore" in terminal.shown
 
 
 def test_a_second_ctrl_c_cancels_without_an_answer(cijob: Cijob) -> None:
