@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cijob.cli.follow.logstream import LogStream, stream
+from cijob.cli.follow.logstream import LogStream
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 from tests.unit import virtual_time
 from tests.unit.cli.kubelet import NANO, LogFile
@@ -90,7 +90,7 @@ class Server:
         api: Api = self  # type: ignore[assignment]  # FAKE
 
         async def run() -> bytes:
-            found = stream(api, "ns", "pod", "job", follow=follow, tell=self.told.append, **options)
+            found = LogStream(api, "ns", "pod", "job", follow=follow, tell=self.told.append, **options).read()
             return b"".join([line async for line in found])
 
         return virtual_time.run(run())

@@ -12,7 +12,7 @@ from cijob.cli.errors import CliError, Exit
 from cijob.cli.follow import state
 from cijob.cli.follow.attemptlog import LogOptions
 from cijob.cli.follow.follow import follow
-from cijob.cli.follow.logstream import stream
+from cijob.cli.follow.logstream import LogStream
 from cijob.cli.follow.screen import Screen
 from cijob.cli.lookup import find_job
 from cijob.errors import ApiError, ApiNotFound
@@ -87,7 +87,7 @@ async def _one(api: Api, job: Body, wanted: Wanted, options: LogOptions, screen:
     pod = await _pod(api, job, number)
     _check_container(pod, wanted.container)
     try:
-        lines = stream(
+        log = LogStream(
             api,
             api.namespace,
             pod["metadata"]["name"],
@@ -98,7 +98,7 @@ async def _one(api: Api, job: Body, wanted: Wanted, options: LogOptions, screen:
             timestamps=options.timestamps,
             tell=screen.note,
         )
-        async for line in lines:
+        async for line in log.read():
             screen.line(line)
     except ApiNotFound as error:
         raise _gone(job, number) from error

@@ -138,23 +138,3 @@ class LogStream:
         )
         if not self.over:
             await asyncio.sleep(_AGAIN)
-
-
-async def stream(  # noqa: PLR0913  what `kubectl logs` has
-    api: Api,
-    namespace: str,
-    pod: str,
-    container: str,
-    *,
-    follow: bool,
-    since: datetime | None = None,
-    tail: int | None = None,
-    timestamps: bool = False,
-    tell: Callable[[str], None] = lambda _text: None,
-) -> AsyncIterator[bytes]:
-    """The lines of a container's log, to its end with `follow`; as `LogStream.read` has it."""
-    log = LogStream(
-        api, namespace, pod, container, follow=follow, since=since, tail=tail, timestamps=timestamps, tell=tell
-    )
-    async for line in log.read():
-        yield line
