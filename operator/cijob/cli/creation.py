@@ -49,6 +49,11 @@ async def create(api: Api, namespace: str, manifest: Body) -> Body:
             name = metadata["name"]
             if lost and generated:
                 return await api.get_job(namespace, name)  # it was the answer that was lost
+            if not generated and lost:
+                raise CliError(
+                    f"whether {name} was created now or before is not known: the API server's answer was lost",
+                    f"`cijob describe {name} -n {namespace}` tells when it was.",
+                ) from error
             if not generated:
                 raise CliError(
                     f"there is a CiJob {name} in the namespace {namespace} already: a CiJob is one run",

@@ -69,6 +69,11 @@ def test_a_name_that_is_taken_is_an_error_with_a_way_out() -> None:
     assert "metadata.generateName: x-" in caught.value.hint
 
 
+def test_a_fixed_name_whose_answer_was_lost_is_not_said_to_have_been_there() -> None:
+    with pytest.raises(CliError, match="whether x was created now or before is not known"):
+        created(Server(LOST), name="x")
+
+
 def test_a_refusal_is_final() -> None:
     with pytest.raises(ApiError, match="no"):
         created(Server(ApiError(422, "Invalid", "no")), generateName="x-")
