@@ -6,17 +6,16 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
-from tests.e2e.cijob import Cijob, breaking, environment
+from tests.e2e.cijob import Cijob, as_account, breaking, environment
 from tests.e2e.lab import own_namespace, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.e2e.lab import Cluster, Job, Jobs
 
@@ -32,17 +31,7 @@ def cijob(cluster: Cluster, namespace: str) -> Cijob:
 @pytest.fixture(scope="module")
 def author(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Cijob:
     """The command line of somebody with the role of authors in the namespace, but without the right to use a pool."""
-    here = f"--namespace={namespace}"
-    cluster.run("create", "serviceaccount", "author", here)
-    bound = (f"--serviceaccount={namespace}:author", "--clusterrole=cijob-author")
-    cluster.run("create", "rolebinding", "author", here, *bound)
-    token = cluster.run("create", "token", "author", here).stdout.strip()
-    config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    path = tmp_path_factory.mktemp("author") / "config"
-    path.write_text(yaml.safe_dump(config))
-    return Cijob(str(path), namespace)
+    return as_account(cluster, namespace, "author", tmp_path_factory.mktemp("author"), "--clusterrole=cijob-author")
 
 
 def started(jobs: Jobs, name: str, **spec: Any) -> Job:  # noqa: ANN401  any field of a spec

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from tests.e2e.cijob import Cijob, breaking
+from tests.e2e.cijob import Cijob, as_account, breaking
 from tests.e2e.lab import own_namespace, wait_for
 
 if TYPE_CHECKING:
@@ -38,36 +37,32 @@ def printed(cijob: Cijob, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def failed(jobs: Jobs) -> Job:
-    """A CiJob that ran twice, and failed both times."""
-    job = jobs.start("fails", retry={"limit": 1}, script=["echo before", "exit 7"], **WITHOUT_DOCKER)
-    job.wait_for_phase("Failed")
-    return job
+def both(jobs: Jobs) -> tuple[Job, Job]:
+    """The next two, created one after the other and then waited for: each takes its time."""
+    failing = jobs.start("fails", retry={"limit": 1}, script=["echo before", "exit 7"], **WITHOUT_DOCKER)
+    running = jobs.start("runs", image="docker:29-cli", script=["docker version", "echo going", "sleep 3000"])
+    running.wait_for_log("going")
+    running.wait_for_phase("Running")
+    failing.wait_for_phase("Failed")
+    return failing, running
 
 
 @pytest.fixture(scope="module")
-def running(jobs: Jobs) -> Job:
+def failed(both: tuple[Job, Job]) -> Job:
+    """A CiJob that ran twice, and failed both times."""
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def running(both: tuple[Job, Job]) -> Job:
     """A CiJob with a Docker daemon that runs for long."""
-    job = jobs.start("runs", image="docker:29-cli", script=["docker version", "echo going", "sleep 3000"])
-    job.wait_for_log("going")
-    job.wait_for_phase("Running")
-    return job
+    return both[1]
 
 
 @pytest.fixture(scope="module")
 def author(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Cijob:
     """The command line of somebody who may run jobs in the namespace, and no more."""
-    here = f"--namespace={namespace}"
-    cluster.run("create", "serviceaccount", "author", here)
-    bound = (f"--serviceaccount={namespace}:author", "--clusterrole=cijob-author")
-    cluster.run("create", "rolebinding", "author", here, *bound)
-    token = cluster.run("create", "token", "author", here).stdout.strip()
-    config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    path = tmp_path_factory.mktemp("author") / "config"
-    path.write_text(yaml.safe_dump(config))
-    return Cijob(str(path), namespace)
+    return as_account(cluster, namespace, "author", tmp_path_factory.mktemp("author"), "--clusterrole=cijob-author")
 
 
 def test_ls_has_the_columns_of_kubectl_and_the_newest_last(
@@ -188,7 +183,8 @@ def labelled(jobs: Jobs, value: str) -> Job:
     """A short CiJob with a label of its own."""
     manifest = {"apiVersion": "cijob.dev/v1alpha1", "kind": "CiJob"}
     meta = {"generateName": f"{value}-", "labels": {"watched": value}}
-    return jobs.apply({**manifest, "metadata": meta, "spec": {"image": "ubuntu:25.10", "script": ["true"]}})
+    spec = {"image": "ubuntu:25.10", "script": ["true"], **WITHOUT_DOCKER}
+    return jobs.apply({**manifest, "metadata": meta, "spec": spec})
 
 
 def test_ls_watch_in_a_pipe_has_a_line_for_each_change_whatever_breaks(cluster: Cluster, jobs: Jobs) -> None:
