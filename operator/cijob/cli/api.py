@@ -13,7 +13,7 @@ from cijob import __version__, names
 from cijob.cli.explain import explained
 from cijob.cli.kubeconfig import place_of
 from cijob.errors import ApiError, ApiUnavailable
-from cijob.transport import CIJOBS, CORE, JSON_PATCH, Body, Transport, described, path_of
+from cijob.transport import CIJOBS, CORE, JSON, JSON_PATCH, Body, Transport, described, path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 #: Seconds between two signs of life of an open connection; the answer may take half of that on a slow line.
 _HEARTBEAT: Final = 120.0
+#: Seconds before a read is tried again: together they say soon enough that there is no API server.
+_PAUSES: Final = (0.2, 0.6)
+_LONGEST_PAUSE: Final = 5.0
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
@@ -36,6 +39,23 @@ class Api(Transport):
         self.namespace = namespace
         #: The kubeconfig's context, for messages.
         self.context = context
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content: str = JSON,
+    ) -> Body:
+        """As every Transport; what only asks is asked again after a connection that broke, and a server that was busy."""
+        for pause in _PAUSES if method == "GET" else ():
+            try:
+                return await super().request(method, path, query=query, body=body, content=content)
+            except ApiUnavailable as error:
+                await asyncio.sleep(min(error.retry_after or pause, _LONGEST_PAUSE))
+        return await super().request(method, path, query=query, body=body, content=content)
 
     # --- CiJobs ---------------------------------------------------------------------------------------------------------
 
