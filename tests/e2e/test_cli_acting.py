@@ -57,10 +57,12 @@ def test_a_cancelled_script_is_asked_to_end_and_afterscript_runs(cijob: Cijob, j
     assert (again.returncode, again.stdout) == (0, f"cijob.cijob.dev/{job.name} has ended already: Cancelled\n")
 
 
-def test_a_cancel_can_be_hurried(cijob: Cijob, jobs: Jobs) -> None:
-    job = started(jobs, "hurried", script=["trap '' TERM", "echo going; while :; do sleep 0.1; done"])
-    cijob.run("cancel", job.name)
-    assert cijob.run("cancel", job.name, "--now").returncode == 0
+def test_a_cancel_may_become_one_without_after_script(cluster: Cluster, cijob: Cijob, jobs: Jobs) -> None:
+    job = started(jobs, "hurried", script=["trap '' TERM; echo going", "until test -e /workspace/go; do sleep 0.1; done"])
+    for words, mode in ((["cancel", job.name], "Graceful"), (["cancel", job.name, "--now"], "Immediate")):
+        assert cijob.run(*words).returncode == 0
+        assert cluster.get("cijob", job.name, f"--namespace={job.namespace}")["spec"]["cancel"] == mode
+    job.execute("job", "touch", "/workspace/go")
     assert job.end(seconds=60)["phase"] == "Cancelled"
 
 
