@@ -58,7 +58,9 @@ def test_a_cancelled_script_is_asked_to_end_and_afterscript_runs(cijob: Cijob, j
 
 
 def test_a_cancel_may_become_one_without_after_script(cluster: Cluster, cijob: Cijob, jobs: Jobs) -> None:
-    job = started(jobs, "hurried", script=["trap '' TERM; echo going", "until test -e /workspace/go; do sleep 0.1; done"])
+    job = started(
+        jobs, "hurried", script=["trap '' TERM; echo going", "until test -e /workspace/go; do sleep 0.1; done"]
+    )
     for words, mode in ((["cancel", job.name], "Graceful"), (["cancel", job.name, "--now"], "Immediate")):
         assert cijob.run(*words).returncode == 0
         assert cluster.get("cijob", job.name, f"--namespace={job.namespace}")["spec"]["cancel"] == mode
