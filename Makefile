@@ -1,6 +1,6 @@
 # Every target sets up what it needs; nothing has to be prepared but make itself (scripts/bootstrap installs even that).
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit chart-test integration e2e test-nodes test-cgroup2 lifecycle faults faults-quick seeded-bugs bench cluster-up cluster-down crds image install lock clean
+.PHONY: help demo test lint format unit chart-test integration e2e test-nodes test-cgroup2 lifecycle faults faults-quick seeded-bugs bench cluster-up cluster-down crds docs image install lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ cluster-down: ## Take the development cluster away (caches stay)
 
 crds: ## Write crds/, the chart's copy and docs/reference.md from the models
 	@scripts/run python -m cijob.crdgen --write
+
+docs: ## Write docs/cli.md and the table of GitLab's keys from the code
+	@scripts/run python -m cijob.cli.manual --write
+	@scripts/run python -m cijob.importers.gitlab.keys --write
 
 image: cluster-up ## Build the operator's image and give it to the development cluster
 	@scripts/image

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cijob.cache import Key
-    from cijob.cluster import Body
     from cijob.models import CiJob
     from cijob.observation import ObservedPod
     from cijob.pool import BuildPool
+    from cijob.transport import Body
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from cijob.cache import Store
-    from cijob.cluster import Body
+    from cijob.transport import Body
     from cijob.workqueue import WorkQueue
 
 

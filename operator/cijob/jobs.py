@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from cijob.cache import Store
-    from cijob.cluster import Body
+    from cijob.transport import Body
     from cijob.workqueue import WorkQueue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

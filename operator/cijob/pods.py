@@ -14,8 +14,9 @@ from cijob.pulse import Pulse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cijob.cluster import Body, Cluster
+    from cijob.cluster import Cluster
     from cijob.reconciler import Reconciler
+    from cijob.transport import Body
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

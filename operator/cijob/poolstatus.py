@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from cijob.admitter import Admitter
     from cijob.cache import Store
-    from cijob.cluster import Body, Cluster
+    from cijob.cluster import Cluster
     from cijob.pool import BuildPool, PoolCondition
+    from cijob.transport import Body
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

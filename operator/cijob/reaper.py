@@ -11,8 +11,9 @@ from cijob.policies.orphans import may_be_orphan, orphaned
 
 if TYPE_CHECKING:
     from cijob.cache import Store
-    from cijob.cluster import Body, Cluster
+    from cijob.cluster import Cluster
     from cijob.observation import ObservedPod
+    from cijob.transport import Body
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

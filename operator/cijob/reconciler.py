@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from cijob.cluster import Body, Cluster
+    from cijob.cluster import Cluster
     from cijob.models import CiJob
     from cijob.settings import Settings
+    from cijob.transport import Body
     from cijob.workqueue import WorkQueue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from cijob.actions import Decision
     from cijob.cache import Key, Store
-    from cijob.cluster import Body, Cluster
+    from cijob.cluster import Cluster
     from cijob.models import CiJobHead, CiJobStatus
+    from cijob.transport import Body
     from cijob.workqueue import WorkQueue
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

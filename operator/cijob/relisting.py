@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from cijob.cache import Store
-    from cijob.cluster import Body, Cluster
+    from cijob.cluster import Cluster
     from cijob.observation import ObservedPod
+    from cijob.transport import Body
     from cijob.workqueue import WorkQueue
 
 T = TypeVar("T")

@@ -96,7 +96,7 @@ BUGS: Final = (
     ),
     Bug(
         "a Pod is deleted without its UID",
-        "cluster.py",
+        "transport.py",
         '            "preconditions": {"uid": uid},\n',
         "",
         "test_cluster.py::test_requests_go_where_they_should",
@@ -245,7 +245,7 @@ BUGS: Final = (
     ),
     Bug(
         "a dead watch is not noticed",
-        "cluster.py",
+        "transport.py",
         "_WATCH: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=75)",
         "_WATCH: Final = aiohttp.ClientTimeout(total=None, sock_connect=10)",
         "test_frozen_watches.py::test_a_watch_that_is_dead_is_opened_anew_within_90_seconds",

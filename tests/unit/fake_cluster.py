@@ -10,7 +10,7 @@ import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from cijob.cluster import Body, Cluster
+from cijob.cluster import Cluster
 from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable
 from cijob.names import DEFAULT_POOL
 from tests.unit.builders import T0, CiJobBuilder, PodBuilder
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cijob.cache import Key
+    from cijob.transport import Body
 
 
 class FakeCluster(Cluster):

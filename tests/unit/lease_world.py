@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cijob import election
-from cijob.cluster import Body, Cluster
+from cijob.cluster import Cluster
 from cijob.errors import ApiConflict, ApiError, ApiNotFound, ApiUnavailable
 from cijob.leader import Elector, Place
 from tests.unit.virtual_time import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from cijob.transport import Body
 
 PLACE = Place("ns", "lease")
 NEVER = 10_000.0

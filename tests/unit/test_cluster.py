@@ -296,12 +296,12 @@ async def test_a_watch_that_is_refused() -> None:
 
 
 async def test_a_watch_that_breaks_is_no_answer() -> None:
-    with pytest.raises(ApiUnavailable, match="watch of Pods broke"):
+    with pytest.raises(ApiUnavailable, match="watch of pods broke"):
         await events_of(Stream(line("ADDED", n=1), breaks=True))
 
 
 async def test_a_line_that_is_no_event_breaks_the_watch() -> None:
-    with pytest.raises(ApiUnavailable, match="watch of Pods broke"):
+    with pytest.raises(ApiUnavailable, match="watch of pods broke"):
         await events_of(Stream(b"<html>\n"))
 
 

@@ -1,15 +1,19 @@
-"""docs/from-gitlab.md names every keyword of GitLab's schema, and its manifests are good ones."""
+"""docs/from-gitlab.md: every keyword of GitLab's schema is in its table, which is the converter's own; its examples are true."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from cijob.importers.gitlab.keys import KEYS, renewed
+from cijob.importers.gitlab.retries import REASONS
 from cijob.models import CiJobSpec
 from cijob.validation import validate_spec
+from tests.unit.gitlab.loading import loaded
 
 PAGE = (Path(__file__).parents[2] / "docs" / "from-gitlab.md").read_text()
 #: `job_template` and the top level of GitLab's ci.json (gitlabhq/gitlabhq at 0286e4c6), with the keys below them.
@@ -33,30 +37,54 @@ include:local include:project include:remote include:template include:inputs inc
 workflow:name workflow:rules workflow:rules:variables workflow:rules:auto_cancel workflow:auto_cancel:on_new_commit
 workflow:auto_cancel:on_job_failure variables:description variables:options spec spec:inputs spec:include spec:component
 artifacts:paths artifacts:exclude artifacts:expire_in artifacts:expose_as artifacts:name artifacts:public artifacts:access
-artifacts:reports artifacts:untracked artifacts:when
+artifacts:reports artifacts:untracked artifacts:when artifacts:reports:dotenv artifacts:reports:junit artifacts:reports:cyclonedx
+artifacts:reports:coverage_report artifacts:reports:repository_xray artifacts:reports:scip artifacts:reports:annotations
+needs:parallel only:refs only:variables only:changes only:kubernetes except:refs except:variables except:changes
+except:kubernetes secrets:akeyless hooks services:docker image:docker image:kubernetes spec:inputs:default spec:inputs:type
+spec:inputs:options spec:inputs:regex spec:inputs:description
 """.split()  # noqa: SIM905  150 words, one a line, would hide them
 
 
-def rows() -> list[str]:
-    """The first cells of all tables."""
-    return re.findall(r"^\| (.+?) \|", PAGE, re.MULTILINE)
-
-
 @pytest.mark.parametrize("keyword", KEYWORDS)
-def test_a_keyword_of_gitlab_has_its_row(keyword: str) -> None:
-    """Either in full, or below a keyword that starts the row: `` `rules`: `if`, `changes` ``."""
-    first, _, rest = keyword.partition(":")
-    in_full = rf"(^|[,;] )`{re.escape(keyword)}(: \w+)?`"
-    below = rf"(^|; )`{first}`: .*`{re.escape(rest)}`"
-    assert any(re.search(in_full, row) or (rest and re.search(below, row)) for row in rows())
+def test_a_keyword_of_gitlab_is_converted_or_named(keyword: str) -> None:
+    assert keyword in KEYS
+
+
+def test_its_table_is_the_converters() -> None:
+    assert renewed(PAGE) == PAGE, "python -m cijob.importers.gitlab.keys --write docs/from-gitlab.md"
+
+
+def blocks() -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_its_manifests_are_good() -> None:
-    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
-    specs = [block["spec"] for block in blocks if "spec" in block]
+    specs = [block["spec"] for block in map(yaml.safe_load, blocks()) if "spec" in block]
     assert len(specs) == 2
     for spec in specs:
         assert validate_spec(CiJobSpec.model_validate({"image": "ubuntu:25.10", **spec})) == []
+
+
+def test_its_job_becomes_its_cijob() -> None:
+    gitlab, cijob = blocks()[:2]
+    expected: dict[str, Any] = yaml.safe_load(cijob)["spec"]
+    (job,) = loaded(
+        gitlab,
+        git_url="https://gitlab.example.com/group/project.git",
+        git_ref="0123456789abcdef0123456789abcdef01234567",
+    ).jobs
+    variables = {
+        name: value for name, value in job.spec["variables"].items() if not name.startswith(("CI", "GITLAB_CI"))
+    }
+    assert {**job.spec, "variables": variables} == expected
+
+
+def test_its_reasons_are_the_converters() -> None:
+    section = PAGE.partition("## retry:when")[2].partition("\n## ")[0]
+    for row in re.findall(r"^\| (`.+?) \| (.+) \|$", section, re.MULTILINE):
+        for cause in re.findall(r"`(\w+)`", row[0]):
+            named = set(re.findall(r"`([A-Z]\w+)`", row[1].partition(";")[0]))
+            assert cause == "always" or named == set(REASONS[cause]), cause
 
 
 def test_its_links_lead_to_headings() -> None:

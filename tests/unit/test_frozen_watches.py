@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio import client
 from structlog.testing import capture_logs
 
-from cijob import cluster, jobs, pods
+from cijob import jobs, pods, transport
 from cijob.cluster import Cluster
 from cijob.jobs import JobWatch
 from cijob.pods import PodWatch
@@ -186,7 +186,7 @@ async def until(condition: Callable[[], Any]) -> None:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundredth of all times, or so."""
-    monkeypatch.setattr(cluster, "_WATCH", aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=0.75))
+    monkeypatch.setattr(transport, "_WATCH", aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=0.75))
     monkeypatch.setattr(pods, "_FIRST_PAUSE", 0.01)
     monkeypatch.setattr(jobs, "_INACTIVE", 0.66)
     monkeypatch.setattr(jobs, "_SILENT", 2.5)
@@ -196,8 +196,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_watch_that_is_dead_is_opened_anew_within_90_seconds(request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("monkeypatch").undo()
-    assert cluster._WATCH.sock_read is not None
-    assert 60 < cluster._WATCH.sock_read + pods._FIRST_PAUSE < 90, "a bookmark comes every minute"
+    assert transport._WATCH.sock_read is not None
+    assert 60 < transport._WATCH.sock_read + pods._FIRST_PAUSE < 90, "a bookmark comes every minute"
     assert 60 <= jobs._WATCH < jobs._INACTIVE < jobs._SILENT
     assert jobs._SILENT + jobs._LOOK < 90
     assert jobs._PAUSES[-1] + 30 < jobs._SILENT, "while it tries again, it is not silent"

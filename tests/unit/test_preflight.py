@@ -14,7 +14,7 @@ from tests.unit import virtual_time
 from tests.unit.fake_cluster import FakeCluster
 
 if TYPE_CHECKING:
-    from cijob.cluster import Body
+    from cijob.transport import Body
 
 SILENT = ApiUnavailable(0, "", "no answer from https://fake: connection refused")
 NO_CRD = ApiNotFound(404, "NotFound", "the server could not find the requested resource")

@@ -1,4 +1,4 @@
-"""docs/reference.md is complete; that it is fresh says test_crds_fresh.py."""
+"""docs/reference.md and docs/reference-buildpool.md are complete; that they are fresh says test_crds_fresh.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cijob.crdgen.crd import cijob_crd
-from cijob.crdgen.reference import reference
+from cijob.crdgen.pool import pool_crd
+from cijob.crdgen.reference import pool_reference, reference
 from cijob.crdgen.rules import RULES
 from cijob.reasons import Reason
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = reference()
-HEADINGS = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+PAGES = {"CiJob": (PAGE, cijob_crd()), "BuildPool": (pool_reference(), pool_crd())}
+
+
+def _headings(page: str) -> list[str]:
+    return re.findall(r"^## (.+)$", page, re.MULTILINE)
 
 
 def _fields(node: dict[str, Any], section: str) -> Iterator[tuple[str, str]]:
@@ -27,10 +32,12 @@ def _fields(node: dict[str, Any], section: str) -> Iterator[tuple[str, str]]:
         yield from _fields(child.get("items", {}), f"{section}.{name}[]")
 
 
+@pytest.mark.parametrize("kind", PAGES)
 @pytest.mark.parametrize("part", ["spec", "status"])
-def test_every_field_stands_in_its_section_or_in_the_one_that_is_referred_to(part: str) -> None:
-    schema = cijob_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][part]
-    texts = dict(zip(HEADINGS, re.split(r"^## .+$", PAGE, flags=re.MULTILINE)[1:], strict=True))
+def test_every_field_stands_in_its_section_or_in_the_one_that_is_referred_to(kind: str, part: str) -> None:
+    page, crd = PAGES[kind]
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][part]
+    texts = dict(zip(_headings(page), re.split(r"^## .+$", page, flags=re.MULTILINE)[1:], strict=True))
     missing = []
     for section, name in _fields(schema, part):
         above, _, last = section.rpartition(".")
@@ -46,10 +53,12 @@ def _referred(texts: dict[str, str], section: str, field: str) -> str:
     return found[1] if found else ""
 
 
-def test_links_lead_to_headings() -> None:
-    anchors = {re.sub(r"[^a-z]", "", heading.lower()) for heading in HEADINGS}
-    assert len(anchors) == len(HEADINGS) > 20
-    assert set(re.findall(r"\(#(\w+)\)", PAGE)) <= anchors
+@pytest.mark.parametrize("kind", PAGES)
+def test_links_lead_to_headings(kind: str) -> None:
+    page, headings = PAGES[kind][0], _headings(PAGES[kind][0])
+    anchors = {re.sub(r"[^a-z]", "", heading.lower()) for heading in headings}
+    assert len(anchors) == len(headings) > 15
+    assert set(re.findall(r"\(#(\w+)\)", page)) <= anchors
 
 
 def test_what_the_api_server_says_is_quoted() -> None:

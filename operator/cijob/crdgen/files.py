@@ -1,4 +1,4 @@
-"""The generated files: the CRD for kubectl, its copy in the chart, and the page about it."""
+"""The generated files: the CRDs for kubectl, their copies in the chart, and the pages about them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import yaml
 
 from cijob.crdgen.crd import cijob_crd
 from cijob.crdgen.pool import pool_crd
-from cijob.crdgen.reference import reference
+from cijob.crdgen.reference import pool_reference, reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,8 @@ class _Dumper(yaml.SafeDumper):
 
 def generated(root: Path) -> dict[Path, str]:
     """The content that each generated file should have, by its path below a checkout."""
-    files = {root / "docs" / "reference.md": reference()}
+    docs = root / "docs"
+    files = {docs / "reference.md": reference(), docs / "reference-buildpool.md": pool_reference()}
     for crd, source, template in (
         (cijob_crd(), "models.py", "crds.yaml"),
         (pool_crd(), "pool.py", "crd-buildpools.yaml"),

@@ -72,10 +72,19 @@ def pool_crd() -> dict[str, Any]:
         short="bp",
         scope="Cluster",
         description="Capacity for CiJobs that a platform team offers: how many run at once, where, with which rules.",
-        parts={
-            "spec": structural(BuildPoolSpec, "spec", _RULES, _EXTRAS),
-            "status": structural(BuildPoolStatus, "status", _RULES, _EXTRAS),
-        },
+        parts=_parts(),
         rules=_RULES[""],
         columns=[dict(column) for column in _COLUMNS],
     ).crd()
+
+
+def pool_documented() -> dict[str, Schema]:
+    """The schemas of spec and status with the operator's defaults, which the API server does not fill in."""
+    return _parts(("default",))
+
+
+def _parts(also: tuple[str, ...] = ()) -> dict[str, Schema]:
+    return {
+        "spec": structural(BuildPoolSpec, "spec", _RULES, _EXTRAS, also),
+        "status": structural(BuildPoolStatus, "status", _RULES, _EXTRAS, also),
+    }

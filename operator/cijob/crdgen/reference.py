@@ -1,4 +1,4 @@
-"""docs/reference.md: the API as a page, from the same schema as the CustomResourceDefinition."""
+"""docs/reference.md and docs/reference-buildpool.md: the API as pages, from the same schema as the CRDs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cijob.crdgen.crd import cijob_crd, documented
+from cijob.crdgen.pool import pool_crd, pool_documented
 from cijob.crdgen.rules import MUTABLE
-from cijob.names import API_VERSION, KIND
+from cijob.names import API_VERSION, KIND, POOL_KIND
 from cijob.reasons import INFRASTRUCTURE, MESSAGES
 
 if TYPE_CHECKING:
@@ -20,24 +21,38 @@ _TYPES = {"string": "text", "integer": "whole number", "boolean": "true or false
 _PLURALS = {"text": "texts", "whole number": "whole numbers", "object": "objects", "quantity": "quantities"}
 _LISTS = {"map": "one per `{}`", "set": "each once"}
 _UNITS = {"Length": " characters", "Items": " entries", "Properties": " entries", "imum": ""}
-_INTRODUCTION = """\
-# Reference of CiJob
+_HEAD = """\
+# Reference of {kind}
 
-<!-- Generated from operator/cijob/models.py by `make crds` (python -m cijob.crdgen --write): change it there. -->
+<!-- Generated from operator/cijob/{source} by `make crds` (python -m cijob.crdgen --write): change it there. -->
 
 Every field of `{api_version}`, kind `{kind}`, with its type, bounds and default. In italics below some: what the API server
-answers to a value that it refuses. `kubectl explain cij.spec` prints the same descriptions, [usage.md](usage.md) tells how the
-fields work together, and [examples/](../examples) has each of them in use.
+answers to a value that it refuses. {more}
 """
+_MORE = """\
+`kubectl explain cij.spec` prints the same descriptions, [usage.md](usage.md) tells how the
+fields work together, and [examples/](../examples) has each of them in use."""
+_MORE_OF_POOLS = """\
+`kubectl explain bp.spec` prints the same descriptions, and [pools.md](pools.md) tells
+how the fields work together."""
 
 
 def reference() -> str:
-    """The page."""
+    """The page of CiJob."""
+    head = _HEAD.format(kind=KIND, source="models.py", api_version=API_VERSION, more=_MORE)
+    return "\n".join([head, _kubectl(cijob_crd()), *_all(documented()), _reasons()])
+
+
+def pool_reference() -> str:
+    """The page of BuildPool."""
+    head = _HEAD.format(kind=POOL_KIND, source="pool.py", api_version=API_VERSION, more=_MORE_OF_POOLS)
+    return "\n".join([head, _kubectl(pool_crd()), *_all(pool_documented())])
+
+
+def _all(parts: dict[str, Schema]) -> Iterator[str]:
     seen: dict[str, str] = {}
-    parts = [_INTRODUCTION.format(api_version=API_VERSION, kind=KIND), _kubectl()]
-    for name, node in documented().items():
-        parts += _sections(name, node, seen)
-    return "\n".join([*parts, _reasons()])
+    for name, node in parts.items():
+        yield from _sections(name, node, seen)
 
 
 def _sections(path: str, node: Schema, seen: dict[str, str]) -> Iterator[str]:
@@ -133,23 +148,23 @@ def _fixed(name: str, rule: Schema) -> bool:
     return "oldSelf" in rule["rule"] and name not in MUTABLE
 
 
-def _kubectl() -> str:
+def _kubectl(crd: dict[str, Any]) -> str:
     """What kubectl knows beside the fields."""
-    crd: dict[str, Any] = cijob_crd()["spec"]
-    version = crd["versions"][0]
-    names = [crd["names"]["plural"], *crd["names"]["shortNames"]]
+    spec, version = crd["spec"], crd["spec"]["versions"][0]
+    names = [spec["names"]["plural"], *spec["names"]["shortNames"]]
     columns = [
         [column["name"] for column in version["additionalPrinterColumns"] if column.get("priority", 0) == wide]
         for wide in (0, 1)
     ]
-    selectors = [f"`--field-selector {field['jsonPath'][1:]}=...`" for field in version["selectableFields"]]
+    wide = f"; with `-o wide` also {', '.join(columns[1])}" if columns[1] else ""
+    selectors = [f"`--field-selector {field['jsonPath'][1:]}=...`" for field in version.get("selectableFields", ())]
     return "\n".join(
         [
             "## kubectl",
             "",
-            f"- Names: {_code(names)}; `kubectl get {crd['names']['categories'][0]}` lists them too.",
-            f"- Columns: {', '.join(columns[0])}; with `-o wide` also {', '.join(columns[1])}.",
-            f"- Selectors: {', '.join(selectors)}, beside `metadata.name` and labels.",
+            f"- Names: {_code(names)}; `kubectl get {spec['names']['categories'][0]}` lists them too.",
+            f"- Columns: {', '.join(columns[0])}{wide}.",
+            *([f"- Selectors: {', '.join(selectors)}, beside `metadata.name` and labels."] if selectors else []),
             "",
         ]
     )

@@ -51,6 +51,9 @@ PEOPLE = {
         ),
         *(("", "pods", verb) for verb in ("get", "list", "watch")),
         ("", "pods/log", "get"),
+        *(("", "events", verb) for verb in ("get", "list", "watch")),
+        *(("metrics.k8s.io", "pods", verb) for verb in ("get", "list")),
+        *(("", "pods/exec", verb) for verb in ("get", "create")),
     },
     "cijob-pool-user": {("cijob.dev", "buildpools", verb) for verb in ("use", "get", "list", "watch")},
     "cijob-pool-admin": {

@@ -1,0 +1,1 @@
+"""`cijob`: the command line of people who run jobs."""

@@ -1,0 +1,1 @@
+"""Commands that change CiJobs or wait for them: cancel, retry, wait, delete."""

@@ -1,0 +1,96 @@
+"""`cijob delete`: CiJobs, their Pods and their logs go; those that run are asked about first."""
+
+from __future__ import annotations
+
+import signal
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from cijob.cli.acting.selecting import chosen, each, nobody, wanted
+from cijob.cli.acting.states import state_of
+from cijob.cli.console import is_interactive
+from cijob.cli.errors import CliError, Exit
+from cijob.cli.printing import moment, resource_name
+from cijob.errors import ApiConflict, ApiNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cijob.cli.api import Api
+    from cijob.transport import Body
+
+#: So many names are shown in a question.
+_SHOWN = 5
+
+
+async def delete(
+    api: Api, names: Sequence[str], selector: str | None, *, finished: bool, older: timedelta | None, yes: bool
+) -> int:
+    """Deletes CiJobs; gives the exit code.
+
+    Args:
+        api: the cluster.
+        names: of the CiJobs, or none with one of the next two.
+        selector: labels of the CiJobs.
+        finished: only those that have ended.
+        older: only those that ended so long ago.
+        yes: whether running ones go without a question.
+
+    Raises:
+        CliError: some would be ended by it, and nobody said yes to that.
+        click.Abort: the question was interrupted.
+        ApiError: the API server refuses, or does not answer.
+    """
+    jobs, missing = await chosen(api, wanted(names, selector, other=finished), selector)
+    if finished:
+        jobs = ended(jobs, datetime.now(UTC) - (older or timedelta()))
+    if not names and not jobs:
+        click.echo(f"nothing to delete: {await _none(api, selector, finished=finished, older=older)}", err=True)
+        return Exit.OK
+    live = [job["metadata"]["name"] for job in jobs if not state_of(job).finished]
+    if live and not yes:
+        _ask(live)
+
+    async def act(job: Body) -> None:
+        name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+        try:
+            await api.delete_job(api.namespace, name, uid)
+        except (ApiNotFound, ApiConflict):  # it is gone, and another may have its name
+            click.echo(f"{resource_name(job)} was gone already")
+        else:
+            click.echo(f"{resource_name(job)} deleted")
+
+    failures = missing + await each(api, jobs, act)
+    return Exit.FAILED if failures else Exit.OK
+
+
+def ended(jobs: Sequence[Body], before: datetime) -> list[Body]:
+    """Those that had ended by a time. Pure."""
+    return [job for job in jobs if state_of(job).finished and _end_of(job) <= before]
+
+
+def _end_of(job: Body) -> datetime:
+    end = moment(job["status"].get("completionTime")) or moment(job["metadata"]["creationTimestamp"])
+    return end or datetime.min.replace(tzinfo=UTC)
+
+
+async def _none(api: Api, selector: str | None, *, finished: bool, older: timedelta | None) -> str:
+    if not finished:
+        return await nobody(api, selector)
+    return "no CiJob has ended" + (" so long ago" if older is not None else "")
+
+
+def _ask(live: Sequence[str]) -> None:
+    shown = ", ".join(live[:_SHOWN]) + (f" and {len(live) - _SHOWN} more" if len(live) > _SHOWN else "")
+    has = "has not ended" if len(live) == 1 else "have not ended"
+    if not is_interactive():
+        raise CliError(f"{shown} {has}: deleting ends the job and takes its log along", "Add --yes if that is meant.")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own would wait for the answer
+    try:
+        sure = click.confirm(f"{shown} {has}. Delete, and so end what runs?", err=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if not sure:
+        raise CliError("nothing was deleted")

@@ -1,0 +1,82 @@
+"""Where output goes: colour and moving parts on a terminal only, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cache
+from typing import IO, TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.theme import Theme
+
+if TYPE_CHECKING:
+    from rich.style import StyleType
+
+#: Control characters but tab and newline, and all of ECMA-48's sequences: text of others must not move our cursor.
+_ESCAPES: Final = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[PX^_].*?\x1b\\|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]",
+    re.DOTALL,
+)
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+#: Names of what colours mean. A phase is shown with PHASES[phase].
+_THEME: Final[dict[str, StyleType]] = {
+    "good": "green",
+    "bad": "red",
+    "busy": "cyan",
+    "waiting": "yellow",
+    "quiet": "dim",
+    "heading": "bold",
+}
+PHASES: Final = {
+    "Succeeded": "good",
+    "Failed": "bad",
+    "Cancelled": "waiting",
+    "Running": "busy",
+    "Starting": "busy",
+    "Queued": "waiting",
+    "Pending": "waiting",
+}
+
+
+def plain(text: str) -> str:
+    """A text of somebody else's without escape sequences and control characters, for tables and sentences."""
+    return _ESCAPES.sub("", text)
+
+
+def coloured(text: str) -> str:
+    """The same for logs on a terminal: what sets colours stays, what moves the cursor goes."""
+    return _ESCAPES.sub(lambda found: found[0] if _COLOUR.fullmatch(found[0]) else "", text)
+
+
+@cache
+def out() -> Console:
+    """What a command was asked for. Never wraps or crops where it is no terminal."""
+    return _console(sys.stdout)
+
+
+@cache
+def err() -> Console:
+    """Everything else: progress, hints, errors."""
+    return _console(sys.stderr)
+
+
+def is_interactive() -> bool:
+    """Whether a person can see a live line and answer a question."""
+    return sys.stdin.isatty() and err().is_terminal
+
+
+def _console(file: IO[str]) -> Console:
+    # NO_COLOR and TERM=dumb are rich's to obey; FORCE_COLOR and the like are not: a pipe stays plain.
+    tty = file.isatty()
+    return Console(
+        file=file,
+        force_terminal=tty,
+        no_color=None if tty else True,
+        theme=Theme(_THEME),
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=not tty,
+        legacy_windows=False,
+    )

@@ -1,0 +1,1 @@
+"""Following a CiJob from its creation to its end."""

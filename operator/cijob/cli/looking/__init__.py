@@ -1,0 +1,1 @@
+"""What there is and how it goes: ls, describe, pools and top."""

@@ -1,0 +1,94 @@
+"""What jobs of a pipeline leave for later ones, on this machine meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cijob.cli.files.archive import unpack
+from cijob.cli.files.bundle import Bundle
+from cijob.cli.pipeline.jobs import stem
+from cijob.cli.pipeline.variables import parse_dotenv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cijob.cli.files.collect import Taken
+    from cijob.importers.gitlab.model import PipelineJob
+
+
+def repository(folder: Path, kept: Path | None) -> Bundle:
+    """The files of a folder as they are now, without those that artifacts were left in.
+
+    Raises:
+        CliError: they cannot be read.
+    """
+    found = Bundle.of(folder)
+    if kept is None or not kept.resolve().is_relative_to(folder.resolve()):
+        return found
+    left = kept.resolve().relative_to(folder.resolve()).as_posix()
+    entries = tuple(one for one in found.entries if one.name != left and not one.name.startswith(f"{left}/"))
+    return replace(found, entries=entries, size=sum(one.size for one in entries))
+
+
+class Store:
+    """The artifacts of one run.
+
+    Attributes:
+        variables: of each job that left some by `reports: dotenv`, by the job's name.
+    """
+
+    def __init__(self, scratch: Path, kept: Path | None) -> None:
+        self.variables: dict[str, dict[str, str]] = {}
+        self._scratch, self._kept = scratch, kept
+        self._archives: dict[str, Path] = {}
+        self._folders: dict[str, str] = {}
+
+    def folder(self, job: PipelineJob) -> Path:
+        """A folder of this job alone for its archive."""
+        folder = self._scratch / self._name(job)
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def add(self, job: PipelineJob, taken: Taken, tell: Callable[[str], None]) -> None:
+        """Keeps what a job left; `tell` gets sentences about what is missing in it.
+
+        Raises:
+            CliError: it cannot be unpacked to where the user wants it.
+        """
+        for pattern in taken.unmatched:
+            tell(f"artifacts: nothing matches {pattern}")
+        found: dict[str, str] = {}
+        for file, text in taken.dotenv.items():
+            variables, problems = parse_dotenv(text.encode(), file)
+            found |= variables
+            for problem in problems:
+                tell(problem)
+        if found:
+            self.variables[job.name] = found
+        if taken.archive is None:
+            return
+        self._archives[job.name] = taken.archive
+        if self._kept is not None:
+            for name in unpack(taken.archive, self._kept / self._name(job)):
+                tell(f"artifacts: {name} leads out of the folder: it was not unpacked")
+
+    def bundle(self, job: PipelineJob, files: Bundle) -> Bundle:
+        """The files that a job gets: the repository's, and over them the artifacts of the jobs that it takes them of."""
+        archives = [self._archives[name] for name in job.takes if name in self._archives]
+        return files.with_archives(archives)
+
+    def left_for(self, job: PipelineJob) -> list[dict[str, str]]:
+        """The variables that a job gets of others."""
+        return [self.variables[name] for name in job.takes if name in self.variables]
+
+    def _name(self, job: PipelineJob) -> str:
+        """A folder's name for a job; two jobs never share one."""
+        if job.name not in self._folders:
+            base = name = stem(job.name)
+            number = 2
+            while name in self._folders.values():
+                name, number = f"{base}-{number}", number + 1
+            self._folders[job.name] = name
+        return self._folders[job.name]

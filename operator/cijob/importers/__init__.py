@@ -1,0 +1,1 @@
+"""Other systems' files turned into CiJobs. Pure: files in, CiJobs and findings out."""

@@ -1,0 +1,1 @@
+"""`.gitlab-ci.yml`, as docs.gitlab.com/ci/yaml documents it."""

@@ -1,0 +1,121 @@
+"""What GitLab sees in a scalar that stands without quotes: YAML 1.1 as Ruby's Psych reads it, not as PyYAML does. Pure.
+
+From ruby/psych, lib/psych/scalar_scanner.rb, and GitLab's lib/gitlab/config/loader/yaml.rb, which permits no class but
+Symbol: a date is refused there.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+Scalar = str | int | float | bool | None
+
+_TEXT = re.compile(r"[^\d.:-]?[^\W\d]|[^\d.:-]?[_\s!@#$%^&*(){}<>|/\\~;=]")
+_LONGEST_WORD = 5
+_NULL = re.compile(r"~|null", re.IGNORECASE)
+_TRUE = re.compile(r"yes|true|on", re.IGNORECASE)
+_FALSE = re.compile(r"no|false|off", re.IGNORECASE)
+_TIME = re.compile(
+    r"-?\d{4}-\d{1,2}-\d{1,2}(?:[Tt]|\s+)\d{1,2}:\d\d:\d\d(?:\.\d*)?(?:\s*(?:Z|[-+]\d{1,2}:?(?:\d\d)?))?", re.ASCII
+)
+_DATE = re.compile(r"\d{4}-(?:1[012]|0\d|\d)-(?:[12]\d|3[01]|0\d|\d)", re.ASCII)
+_INFINITY = re.compile(r"([-+]?)\.inf", re.IGNORECASE)
+_NAN = re.compile(r"\.nan", re.IGNORECASE)
+_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9]){1,2}(\.[0-9_]*)?")
+_FLOAT = re.compile(r"[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][+-][0-9]+)?")
+_INTEGER = re.compile(r"([-+]?)(?:0b([01_,]+)|0([0-7_,]+)|(0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)|0x([0-9a-fA-F_,]+))")
+_OCTAL = 8
+_BASES = (2, _OCTAL, 10, 16)
+
+
+class Refused(Exception):
+    """GitLab refuses this scalar; the message says as what it reads it."""
+
+
+def scan(text: str) -> Scalar:
+    """The value of a plain scalar.
+
+    Raises:
+        Refused: it is a date or a time.
+    """
+    if not text:
+        return None
+    if _TEXT.match(text):
+        return _word(text)
+    if _TIME.fullmatch(text) or _DATE.fullmatch(text):
+        raise Refused("a date")
+    if text.startswith(":") and len(text) > 1:
+        return text[1:].strip("\"'")
+    number = _number(text)
+    return text if number is None else number
+
+
+def text_of(value: Scalar) -> str:
+    """A scalar as GitLab writes it into a variable: Ruby's `to_s`."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float() if math.isinf(value):
+            return "Infinity" if value > 0 else "-Infinity"
+        case float() if math.isnan(value):
+            return "NaN"
+        case float():
+            return _float_text(value)
+        case _:
+            return str(value)
+
+
+def _word(text: str) -> Scalar:
+    if len(text) > _LONGEST_WORD:
+        return text
+    if _NULL.fullmatch(text):
+        return None
+    if _TRUE.fullmatch(text):
+        return True
+    return False if _FALSE.fullmatch(text) else text
+
+
+def _number(text: str) -> int | float | None:
+    """None where it is no number but text."""
+    if infinity := _INFINITY.fullmatch(text):
+        return -math.inf if infinity[1] == "-" else math.inf
+    if _NAN.fullmatch(text):
+        return math.nan
+    if sixty := _BASE_60.fullmatch(text):
+        return _base_60(text, fraction=sixty[1] is not None)
+    if _FLOAT.fullmatch(text):
+        return None if text.strip("+-") == "." else float(re.sub("[,_]", "", text))
+    return _integer(text)
+
+
+def _base_60(text: str, *, fraction: bool) -> int | float:
+    """`1:30` is 5,400 to Psych: its first part counts 3,600 whether there are two or three."""
+    parts = [part.replace("_", "") for part in text.split(":")]
+    weights = (3600, 60, 1)
+    if fraction:
+        return sum(float(part or 0) * weight for part, weight in zip(parts, weights, strict=False))
+    return sum(int(part) * weight for part, weight in zip(parts, weights, strict=False))
+
+
+def _integer(text: str) -> int | None:
+    found = _INTEGER.fullmatch(text)
+    if found is None:
+        return None
+    sign, *digits = found.groups()
+    base, written = next((base, one) for base, one in zip(_BASES, digits, strict=True) if one is not None)
+    clean = re.sub("[,_]", "", written)
+    if base == _OCTAL:
+        clean = f"0{clean}"  # its leading zero is a digit: `0_` is 0
+    return int(sign + clean, base) if clean else None
+
+
+def _float_text(value: float) -> str:
+    """Ruby writes an exponent from 1e16 on and below 1e-4, always with a fraction: `1.0e+20`."""
+    text = repr(value)
+    if "e" not in text:
+        return text
+    digits, exponent = text.split("e")
+    return f"{digits if '.' in digits else digits + '.0'}e{exponent}"

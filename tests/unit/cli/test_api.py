@@ -1,0 +1,67 @@
+"""The command line's requests against a FAKE API server that is busy, or breaks connections, for a while."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from kubernetes.aio import client
+
+from cijob.cli import api as module
+from cijob.cli.api import Api
+from cijob.errors import ApiUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PAUSES", (0.0, 0.0))
+
+
+@asynccontextmanager
+async def talking(*troubles: str) -> AsyncIterator[tuple[Api, list[str]]]:
+    """A client of a server that has these troubles first, then none; and what it was asked."""
+    left, asked = list(troubles), list[str]()
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        trouble = left.pop(0) if left else ""
+        if trouble == "breaks" and request.transport is not None:
+            request.transport.close()
+        return web.json_response({"metadata": {"name": "x"}}, status=503 if trouble == "busy" else 200)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as running:
+        configuration = client.Configuration(host=str(running.make_url("")).rstrip("/"))
+        api = Api(client.ApiClient(configuration), "team-a")
+        try:
+            yield api, asked
+        finally:
+            await api.aclose()
+
+
+@pytest.mark.parametrize("troubles", [["breaks"], ["busy"], ["breaks", "busy"]])
+async def test_what_only_asks_is_asked_again(troubles: list[str]) -> None:
+    async with talking(*troubles) as (api, asked):
+        assert (await api.get_job("team-a", "x"))["metadata"]["name"] == "x"
+        assert asked == ["GET"] * (len(troubles) + 1)
+
+
+async def test_a_server_that_stays_away_is_no_endless_wait() -> None:
+    async with talking(*["busy"] * 9) as (api, asked):
+        with pytest.raises(ApiUnavailable):
+            await api.get_job("team-a", "x")
+        assert asked == ["GET"] * 3
+
+
+async def test_what_changes_something_is_sent_once() -> None:
+    async with talking("busy") as (api, asked):
+        with pytest.raises(ApiUnavailable):
+            await api.create_job("team-a", {})
+        assert asked == ["POST"]
