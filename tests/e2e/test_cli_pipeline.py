@@ -77,7 +77,7 @@ def test_the_exit_code_of_failing_tests_is_the_commands(cijob: Cijob, tmp_path: 
 
 
 def test_a_whole_pipeline_of_the_examples_runs(cijob: Cijob) -> None:
-    done = cijob.run("run", str(EXAMPLES / "pipeline" / ".gitlab-ci.yml"))
+    done = cijob.run("run", str(EXAMPLES / "pipeline" / ".gitlab-ci.yml"), "--branch", "main")
     assert done.returncode == 0, (done.stdout, done.stderr)
     assert results(done.stderr) == {
         "build": "succeeded",
@@ -164,6 +164,28 @@ def test_files_artifacts_and_variables_go_from_job_to_job(cijob: Cijob, tmp_path
     assert shown[1:] == ["without | data.txt", "without | version []"]
     kept = [path.relative_to(tmp_path / "kept") for path in (tmp_path / "kept").rglob("*") if path.is_file()]
     assert kept == [Path("make/out/deep/a.txt")]
+
+
+def test_artifacts_are_taken_behind_any_output_and_missed_where_a_trap_replaces_ours(
+    cijob: Cijob, tmp_path: Path
+) -> None:
+    pipeline = write(
+        tmp_path,
+        {
+            "bare": {"script": ["printf bye | tee bye"], "artifacts": {"paths": ["bye"]}},
+            "trapped": {
+                "script": ["touch x"],
+                "after_script": ["trap 'echo mine' EXIT"],
+                "artifacts": {"paths": ["x"]},
+            },
+        },
+    )
+    done = cijob.run("run", pipeline, "--artifacts", str(tmp_path / "kept"))
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert results(done.stderr) == {"bare": "succeeded", "trapped": "failed"}
+    assert "bare | bye" in done.stdout.splitlines()
+    assert (tmp_path / "kept" / "bare" / "bye").read_text() == "bye"
+    assert "trap" in next(line for line in done.stderr.splitlines() if line.startswith("cijob: trapped: failed"))
 
 
 def test_artifacts_above_their_limit_fail_the_job(cijob: Cijob, tmp_path: Path) -> None:

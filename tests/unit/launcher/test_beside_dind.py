@@ -16,9 +16,11 @@ def answer(job: Container, text: str) -> threading.Thread:
     """Answer the first question as dind.sh does (a fake of it)."""
     os.mkfifo(job.daemon / "ask")
     (job.daemon / "ask").chmod(0o666)
+    pipe = os.open(job.daemon / "ask", os.O_RDWR)  # as dind.sh has it: what is written before somebody reads is kept
 
     def reply() -> None:
-        question = (job.daemon / "ask").read_text()
+        with os.fdopen(pipe) as questions:
+            question = questions.readline()
         (job.daemon / "new").write_text(f"{question}{text}\n")
         (job.daemon / "new").rename(job.daemon / "answer")
 
@@ -31,7 +33,8 @@ def test_a_failed_script_asks_what_the_daemon_knows(tools_job: Container) -> Non
     (tools_job.daemon / "ready").write_text("instance-1\n")
     thread = answer(tools_job, '"oomKilled":null,"disk":{"size":10,"free":1}')
     ended = tools_job.run("exit 3", after=["echo after"])
-    thread.join()
+    thread.join(timeout=60)
+    assert not thread.is_alive(), "nothing was asked"
     assert ended.code == 3
     assert ended.message is not None
     assert (ended.message["oomKilled"], ended.message["disk"]) == (None, {"size": 10, "free": 1})

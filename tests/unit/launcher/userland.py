@@ -142,6 +142,7 @@ class Container:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # no container has the terminal that the tests were started from
         )
         return Running(self, process)
 
