@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class ApiError(Exception):
         self.causes = tuple(causes)
         self.retry_after = retry_after
         super().__init__(f"{status} {reason}: {message}" if status else message)
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether it is a refusal for want of a right, or by an admission policy (403)."""
+        return self.status == HTTPStatus.FORBIDDEN
 
 
 class ApiNotFound(ApiError):

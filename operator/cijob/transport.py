@@ -27,7 +27,6 @@ CIJOBS: Final = f"/apis/{names.API_VERSION}"
 CORE: Final = "/api/v1"
 JSON: Final = "application/json"
 JSON_PATCH: Final = "application/json-patch+json"
-MERGE_PATCH: Final = "application/merge-patch+json"
 _PAGE: Final = 500
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")  # vendors add to it: 33+
 #: Seconds for one request; a server under load may take its time, a dead one must not take ours.

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.theme import Theme
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
     from rich.style import StyleType
 
 #: Control characters but tab and newline, and all of ECMA-48's sequences: text of others must not move our cursor.
@@ -64,6 +66,22 @@ def err() -> Console:
 def is_interactive() -> bool:
     """Whether a person can see a live line and answer a question."""
     return sys.stdin.isatty() and err().is_terminal
+
+
+def live(drawing: RenderableType, per_second: float) -> Live:
+    """Something that is drawn at the bottom of the terminal, so many times a second, until `stop` takes it away."""
+    from rich.live import Live  # a pipe has no use for it
+
+    shown = Live(
+        drawing,
+        console=err(),
+        transient=True,
+        refresh_per_second=per_second,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    shown.start(refresh=True)
+    return shown
 
 
 def _console(file: IO[str]) -> Console:

@@ -12,7 +12,7 @@ from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 
 #: The API server's words about a path that it does not serve; those about an object come in a Status with a reason.
 _NO_PATH: Final = "404 page not found"
-_UNAUTHORIZED, _FORBIDDEN, _UNPROCESSABLE = 401, 403, 422
+_UNAUTHORIZED, _UNPROCESSABLE = 401, 422
 #: RBAC's words (kubernetes, staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go).
 _RIGHT: Final = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)"'
@@ -46,7 +46,7 @@ def explained(error: ApiError, server: str, namespace: str) -> CliError:
         )
     if error.status == _UNAUTHORIZED:
         return CliError(f"{server} does not know you", "Log in again, or choose another --context.")
-    if error.status == _FORBIDDEN:
+    if error.forbidden:
         return _forbidden(message, namespace)
     if error.status == _UNPROCESSABLE:
         return CliError(_INVALID.sub("the cluster refuses this: ", message, count=1))

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from cijob.cli.options import Target
 
 MIB = 1024 * 1024
+LIMIT = 256 * MIB
+"""Bytes, unpacked, that are brought into a job and that its artifacts may have, where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +49,8 @@ class RunOptions:
     output: str | None = None
     workspace: Path | None = None
     bring_files: bool = True
-    workspace_limit: int = 256 * MIB
-    artifacts_limit: int = 256 * MIB
+    workspace_limit: int = LIMIT
+    artifacts_limit: int = LIMIT
     artifacts: Path | None = None
     pools: dict[str, str] = field(default_factory=dict)
     default_image: str | None = None

@@ -170,6 +170,16 @@ FAILED: Body = {"phase": "Failed", "reason": "ScriptFailed", "message": "The job
 DONE: Body = {"phase": "Succeeded", "reason": "Completed", "message": "The job succeeded.", "exitCode": 0}
 
 
+async def through_one_attempt(world: World, seconds: float = 1) -> tuple[Outcome, Seen]:
+    """What was shown of an attempt that ran for so long and succeeded."""
+    return await followed(
+        world,
+        world.change(1, pod=(1, "running")),
+        world.change(seconds, pod=(1, "terminated")),
+        world.change(1, job=DONE),
+    )
+
+
 def test_a_job_is_followed_from_its_creation_to_its_end() -> None:
     async def run() -> tuple[Outcome, Seen]:
         world = World()
@@ -207,12 +217,7 @@ def test_broken_watches_and_refused_lists_change_nothing(broken: int, errors: li
     async def run() -> tuple[Outcome, Seen]:
         world = World(broken=broken, errors=list(errors))
         world.write(1, b"one\n")
-        return await followed(
-            world,
-            world.change(1, pod=(1, "running")),
-            world.change(3, pod=(1, "terminated")),
-            world.change(1, job=DONE),
-        )
+        return await through_one_attempt(world, seconds=3)
 
     outcome, seen = virtual_time.run(run())
     assert outcome.phase is Phase.SUCCEEDED
@@ -253,12 +258,7 @@ def test_the_rest_of_a_log_is_read_on_a_new_connection_when_the_old_one_is_dead(
     async def run() -> tuple[Outcome, Seen]:
         world = World(silent=True)
         world.write(1, b"one\n")
-        return await followed(
-            world,
-            world.change(1, pod=(1, "running")),
-            world.change(1, pod=(1, "terminated")),
-            world.change(1, job=DONE),
-        )
+        return await through_one_attempt(world)
 
     outcome, seen = virtual_time.run(run())
     assert outcome.phase is Phase.SUCCEEDED
@@ -278,12 +278,7 @@ def test_a_pod_that_went_before_it_was_seen_is_told_of() -> None:
 def test_without_the_right_to_read_pods_or_logs_the_outcome_is_still_told(forbidden: set[str]) -> None:
     async def run() -> tuple[Outcome, Seen]:
         world = World(forbidden=frozenset(forbidden))
-        return await followed(
-            world,
-            world.change(1, pod=(1, "running")),
-            world.change(1, pod=(1, "terminated")),
-            world.change(1, job=DONE),
-        )
+        return await through_one_attempt(world)
 
     outcome, seen = virtual_time.run(run())
     assert outcome.phase is Phase.SUCCEEDED

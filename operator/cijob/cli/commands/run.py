@@ -9,7 +9,7 @@ import click
 
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.options import PAIR, completed, output, target
-from cijob.cli.runoptions import MIB, RunOptions
+from cijob.cli.runoptions import LIMIT, RunOptions
 
 if TYPE_CHECKING:
     from cijob.cli.options import Target
@@ -58,7 +58,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--workspace-limit",
     type=_Size(),
-    default=256 * MIB,
+    default=LIMIT,
     show_default="256Mi",
     metavar="SIZE",
     help="The most that is brought in.",
@@ -86,7 +86,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--artifacts-limit",
     type=_Size(),
-    default=256 * MIB,
+    default=LIMIT,
     show_default="256Mi",
     metavar="SIZE",
     help="Pipeline: the most that one job may leave.",

@@ -128,9 +128,9 @@ def warning(what: str, hint: str = "") -> Finding:
 
 def unknown(what: str, error: ApiError | None = None, hint: str = "") -> Finding:
     """Nobody can say; mostly for want of a right."""
-    forbidden, silent = 403, 0
+    silent = 0
     why = ""
-    if error is not None and error.status == forbidden:
+    if error is not None and error.forbidden:
         why = ": you may not see that"
     elif error is not None:
         why = f": {error.message.strip()}" if error.status != silent else ": no answer"

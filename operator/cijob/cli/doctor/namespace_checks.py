@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cijob.cli.doctor.facts import Facts, Finding
 
 ENFORCE: Final = "pod-security.kubernetes.io/enforce"
-_FORBIDDEN, _NOT_FOUND = 403, 404
+_NOT_FOUND = 404
 #: No answer, and those by which a server says that it has none now; a webhook's failure is a 500, and a refusal.
 _UNANSWERED: Final = frozenset({0, 429, 503, 504})
 #: The chart's policy guards the namespace (templates/policies.yaml): it comes after Pod security, which has let it pass.
@@ -76,11 +76,11 @@ def pod_security(facts: Facts) -> Iterator[Finding]:
         yield ok(f"a privileged Pod is let into the namespace {facts.namespace} (dry run)")
     elif _GUARDED in facts.pod.message:
         yield ok(f"privileged Pods in the namespace {facts.namespace} are the operator's alone, by the chart's policy")
-    elif facts.pod.status == _FORBIDDEN and _NO_RIGHT in facts.pod.message:
+    elif facts.pod.forbidden and _NO_RIGHT in facts.pod.message:
         hint = "" if level else "A CiJob that ends as PodRejected would show that they are not."
         privileged = " (its label allows them)" if level else ""
         yield unknown(f"whether privileged Pods are let in{privileged}: you may not create Pods yourself", hint=hint)
-    elif facts.pod.status == _FORBIDDEN and "exceeded quota" in facts.pod.message:
+    elif facts.pod.forbidden and "exceeded quota" in facts.pod.message:
         yield warning(f"a Pod does not fit into the quota: {facts.pod.message}", "CiJobs wait until there is room.")
     elif facts.pod.status == _NOT_FOUND:
         return  # there is no such namespace, which has been said
@@ -132,7 +132,7 @@ def job(facts: Facts) -> Iterator[Finding]:
         yield ok(f"a CiJob for the pool {facts.pool} is taken (dry run)")
     elif facts.job.status == _NOT_FOUND:
         return  # neither CRD nor namespace: said above
-    elif facts.job.status == _FORBIDDEN and any(words in facts.job.message for words in (_NO_RIGHT, _NO_POOL)):
+    elif facts.job.forbidden and any(words in facts.job.message for words in (_NO_RIGHT, _NO_POOL)):
         return  # the rights tell it
     elif facts.job.status in _UNANSWERED:
         yield unknown(f"whether a CiJob for the pool {facts.pool} is taken", facts.job)

@@ -30,7 +30,6 @@ _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 _STDERR_KEPT: Final = 64 * 1024
 #: API servers read messages of this size in one go.
 _MESSAGE: Final = 32 * 1024
-_FORBIDDEN: Final = 403
 
 
 _NO_FILES: Final = (
@@ -111,7 +110,7 @@ async def check(api: Api, namespace: str) -> None:
         if not await api.may("create", "pods/exec", namespace=namespace):
             raise refused(None, namespace) from None
     except ApiError as error:
-        if error.status != _FORBIDDEN:
+        if not error.forbidden:
             raise
         raise refused(error, namespace, _NO_FILES) from error
 

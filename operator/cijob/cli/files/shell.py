@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 #: bash where the image has it.
 _SHELL: Final = ("/bin/sh", "-c", "if command -v bash >/dev/null 2>&1; then exec bash; fi; exec sh")
-_FORBIDDEN: Final = 403
 #: What runtimes say where the program to start is missing (runc, crun).
 _NO_PROGRAM: Final = re.compile(
     r"executable file not found|no such file or directory|not found in \$PATH", re.IGNORECASE
@@ -118,7 +117,7 @@ def _wait_hint(name: str) -> str:
 
 
 def _explained(error: ApiError, namespace: str, name: str, container: str, command: Sequence[str]) -> CliError:
-    if error.status == _FORBIDDEN:
+    if error.forbidden:
         return refused(error, namespace, f"`cijob logs {name}` shows what the job says.")
     if isinstance(error, ApiNotFound):
         return CliError(f"the Pod of {name} is gone", f"`cijob describe {name}` tells what happened.")

@@ -18,6 +18,7 @@ from cijob.cli.files.archive import not_kept
 from cijob.cli.files.bundle import mib
 from cijob.cli.files.collect import Place, Taken, Wish, collect, read, shell
 from cijob.cli.files.execute import check, refused
+from cijob.cli.runoptions import LIMIT
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 from cijob.importers.gitlab.model import When
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MIB: Final = 1024 * 1024
 #: Seconds that a job waits for its files.
 BRING_SECONDS: Final = 300
 #: Seconds that it waits for its artifacts to be taken: afterScript has 300 in all.
@@ -39,7 +39,6 @@ TAKE_SECONDS: Final = 240
 #: Seconds between tries over a broken connection.
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 _CHUNK: Final = 256 * 1024
-_FORBIDDEN: Final = 403
 _NOT_OFFERED: Final = "the job did not offer its artifacts: was its log not readable, or has its after_script a `trap` on EXIT of its own?"
 #: What kubelets and runtimes say of a container that has ended.
 _GONE: Final = ("container not found", "not running", "not created or running", "task not found", "no running task")
@@ -49,8 +48,8 @@ _GONE: Final = ("container not found", "not running", "not created or running", 
 class Limits:
     """Bounds: bytes of what is brought in and of one job's artifacts, unpacked; number of the artifacts' files."""
 
-    workspace: int = 256 * MIB
-    artifacts: int = 256 * MIB
+    workspace: int = LIMIT
+    artifacts: int = LIMIT
     entries: int = 100_000
 
 
@@ -215,7 +214,7 @@ class Transfer:
         except ApiError as error:
             if _is_gone(error):
                 return
-            if error.status == _FORBIDDEN:
+            if error.forbidden:
                 raise refused(error, place.namespace) from error
             raise CliError(f"the files could not be brought into the job: {error.message}") from error
 

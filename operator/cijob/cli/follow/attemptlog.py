@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cijob.cli.files.transfer import Transfer
     from cijob.cli.follow.follow import View
 
-_FORBIDDEN: Final = 403
 #: Seconds that a log may be silent after the attempt's end before its rest is asked for on a new connection, and that
 #: this may take.
 _REST: Final = 3.0
@@ -125,6 +124,6 @@ class AttemptLog:
         except ApiNotFound:
             self._view.note("the job's Pod is gone, and its log with it")
         except ApiError as error:
-            if error.status != _FORBIDDEN:
+            if not error.forbidden:
                 raise
             self._view.note(f"the job's log cannot be shown: {error.message}")

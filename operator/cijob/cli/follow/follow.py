@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FORBIDDEN: Final = 403
 #: Seconds without a sign of an operator after which that is said.
 _OPERATOR: Final = 15.0
 
@@ -139,7 +138,7 @@ class _Follower:
                 self._pods = {pod["metadata"]["name"]: pod for pod in pods}
                 self._wake()
         except ApiError as error:
-            if error.status != _FORBIDDEN:
+            if not error.forbidden:
                 raise
             self._view.note("you may not read Pods in this namespace: the job's log cannot be shown")
 
@@ -211,7 +210,7 @@ class _Follower:
                     self._view.note(f"the Pod of attempt {number} is gone, and its log with it")
                 return None
             except ApiError as error:
-                if error.status != _FORBIDDEN:
+                if not error.forbidden:
                     raise
                 return None
 

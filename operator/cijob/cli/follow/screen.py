@@ -7,7 +7,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from rich.live import Live
 from rich.text import Text
 
 from cijob.cli import console
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.live import Live
 
 #: Bytes of a log that are kept back while there is a question on the screen.
 _MOST_HELD: Final = 1024 * 1024
@@ -126,15 +126,7 @@ class Screen:
             return
         if self._live is None:
             self._finish_line()
-            self._live = Live(
-                _Line(self),
-                console=console.err(),
-                transient=True,
-                refresh_per_second=_PER_SECOND,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start(refresh=True)
+            self._live = console.live(_Line(self), _PER_SECOND)
 
     def render(self, *, ascii_only: bool) -> Text:
         """The live line now."""

@@ -37,7 +37,6 @@ _TELLS: Final[dict[str, str]] = {
     Reason.DAEMON_LOST: names.CONTAINER_DIND,
     Reason.DAEMON_OOM_KILLED: names.CONTAINER_DIND,
 }
-_FORBIDDEN: Final = 403
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +94,7 @@ async def _if_allowed(question: Awaitable[list[Body]], what: str, unseen: list[s
 
 
 def _why(error: ApiError) -> str:
-    return "you may not read them" if error.status == _FORBIDDEN else error.message
+    return "you may not read them" if error.forbidden else error.message
 
 
 def _owned(pod: Body, job: Body) -> bool:
@@ -131,7 +130,7 @@ async def _tail(api: Api, job: Body, pod: Body | None, unseen: list[str]) -> tup
     except ApiNotFound:  # Pod or container is gone by now
         return None, ""
     except ApiError as error:
-        unseen.append("the log: " + ("you may not read it" if error.status == _FORBIDDEN else error.message))
+        unseen.append("the log: " + ("you may not read it" if error.forbidden else error.message))
         return None, ""
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         unseen.append(f"the log: {described(error)}")

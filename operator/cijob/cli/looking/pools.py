@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from cijob.cli.looking.shares import Waiter
     from cijob.transport import Body
 
-_FORBIDDEN: Final = 403
 #: Waiting jobs that are shown one by one.
 _SHOWN: Final = 20
 _POLICIES: Final = {"None": "open", "Hold": "held", "HoldAndDrain": "draining"}
@@ -59,7 +58,7 @@ async def _jobs(api: Api, pool: str) -> tuple[list[Body], str]:
     try:
         jobs, _ = await api.list_jobs(None, {"fieldSelector": f"spec.poolName={pool}"})
     except ApiError as error:
-        if error.status != _FORBIDDEN:
+        if not error.forbidden:
             raise
         jobs, _ = await api.list_jobs(api.namespace, {"fieldSelector": f"spec.poolName={pool}"})
         return of_pool(jobs, pool), api.namespace

@@ -28,13 +28,11 @@ if TYPE_CHECKING:
     from cijob.transport import Body
 
 _METRICS: Final = "/apis/metrics.k8s.io/v1beta1"
-_UNAUTHORIZED, _FORBIDDEN = 401, 403
+_UNAUTHORIZED: Final = 401
 _ASK: Final = (
     "Ask who runs the cluster for metrics-server, and for the role cijob-author, which may read its numbers; "
     "who may read nodes/proxy gets the kubelets' own without it."
 )
-#: The columns by what they are sorted by.
-SORTS: Final = ("cpu", "memory", "name")
 
 
 async def top(api: Api, namespace: str | None, *, containers: bool, sort: str, selector: str | None) -> int:
@@ -44,7 +42,7 @@ async def top(api: Api, namespace: str | None, *, containers: bool, sort: str, s
         api: the cluster.
         namespace: None for all.
         containers: a line for each container.
-        sort: one of `SORTS`.
+        sort: cpu, memory or name.
         selector: only jobs with these labels; None for all.
     """
     pods = await api.list_pods(
@@ -76,13 +74,13 @@ async def _measured(api: Api, namespace: str | None, pods: Sequence[Body]) -> di
         if error.status in {0, _UNAUTHORIZED}:
             raise
         message = "the metrics API (metrics.k8s.io) does not answer"
-        if error.status == _FORBIDDEN:
+        if error.forbidden:
             message = "you may not read the metrics of Pods (get and list on pods of metrics.k8s.io)"
     nodes = sorted({pod["spec"]["nodeName"] for pod in pods if pod["spec"].get("nodeName")})
     try:
         summaries = await asyncio.gather(*(_summary(api, node) for node in nodes))
     except ApiError as error:
-        why = "" if error.status == _FORBIDDEN else f", nor do the kubelets tell: {error.message}"
+        why = "" if error.forbidden else f", nor do the kubelets tell: {error.message}"
         raise CliError(message + why, _ASK) from error
     return {key: uses for summary in summaries for key, uses in of_summary(summary).items()}
 

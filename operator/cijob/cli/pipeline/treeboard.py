@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
-from rich.live import Live
 from rich.text import Text
 
 from cijob.cli import console
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.live import Live
 
     from cijob.cli.pipeline.boards import Board
     from cijob.cli.pipeline.schedule import Schedule
@@ -115,15 +115,7 @@ class Tree:
 
     def _draw(self) -> None:
         if self._live is None and self._now is not None and not self._held:
-            self._live = Live(
-                _Drawing(self),
-                console=console.err(),
-                transient=True,
-                refresh_per_second=_PER_SECOND,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start(refresh=True)
+            self._live = console.live(_Drawing(self), _PER_SECOND)
 
     def _stop(self) -> None:
         if self._live is not None:
