@@ -160,7 +160,9 @@ def test_a_pod_that_is_gone_is_said_to_be(cijob: Cijob, jobs: Jobs, cluster: Clu
 
 
 def test_on_a_terminal_one_line_says_what_happens_until_the_log_comes(cijob: Cijob) -> None:
-    with cijob.terminal("run", "--image", "ubuntu:25.10", "--", "echo hello; exit 5") as terminal:
+    # A daemon that starts slowly: else it may be ready before the kubelet has said that the job's container runs.
+    slow = ("--set", "docker.resources.limits.cpu=200m")
+    with cijob.terminal("run", "--image", "ubuntu:25.10", *slow, "--", "echo hello; exit 5") as terminal:
         assert terminal.end() == 5
         shown = terminal.shown
     assert b"waiting for the Docker daemon" in shown
