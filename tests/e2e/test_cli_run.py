@@ -23,6 +23,8 @@ CTRL_C = b"\x03"
 PATIENT = "trap 'echo cleaning up; exit 3' TERM; echo ready; for i in $(seq 300); do sleep 0.2; done"
 #: No daemon: these jobs are about the command line, and start faster so.
 PLAIN = ("--set", "docker.enabled=false")
+#: A daemon that is seen starting: else it may be ready before the kubelet has said that the job's container runs.
+SLOW_DAEMON = ("--set", "docker.resources.limits.cpu=200m")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def started(process: subprocess.Popen[bytes], text: bytes) -> None:
 
 
 def test_the_log_goes_to_stdout_and_all_else_to_stderr(cijob: Cijob) -> None:
-    done = cijob.run("run", "--image", "ubuntu:25.10", "--", "echo hello; exit 7")
+    done = cijob.run("run", "--image", "ubuntu:25.10", *SLOW_DAEMON, "--", "echo hello; exit 7")
     assert (done.returncode, done.stdout) == (7, "$ echo hello; exit 7\nhello\n")
     assert "\x1b" not in done.stderr
     assert "\r" not in done.stderr
@@ -160,9 +162,7 @@ def test_a_pod_that_is_gone_is_said_to_be(cijob: Cijob, jobs: Jobs, cluster: Clu
 
 
 def test_on_a_terminal_one_line_says_what_happens_until_the_log_comes(cijob: Cijob) -> None:
-    # A daemon that starts slowly: else it may be ready before the kubelet has said that the job's container runs.
-    slow = ("--set", "docker.resources.limits.cpu=200m")
-    with cijob.terminal("run", "--image", "ubuntu:25.10", *slow, "--", "echo hello; exit 5") as terminal:
+    with cijob.terminal("run", "--image", "ubuntu:25.10", *SLOW_DAEMON, "--", "echo hello; exit 5") as terminal:
         assert terminal.end() == 5
         shown = terminal.shown
     assert b"waiting for the Docker daemon" in shown
