@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import aiohttp
+import click
 from kubernetes.aio import client
 
 from cijob import __version__, names
@@ -183,13 +186,28 @@ def with_api(target: Target, command: Callable[[Api], Awaitable[T]]) -> T:
 
     Raises:
         CliError: it failed.
+        click.Abort: it was interrupted.
     """
 
     async def run() -> T:
+        _hear_interrupts()
         async with connected(target) as api:
             try:
                 return await command(api)
             except ApiError as error:
                 raise explained(error, api.server, api.namespace) from error
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise click.Abort from None
+
+
+def _hear_interrupts() -> None:
+    """Ctrl-C cancels the task that runs now.
+
+    asyncio's own handler would, too, but is not run for a Ctrl-C that comes just before the loop sleeps: nothing wakes it up.
+    """
+    task, ignored = asyncio.current_task(), signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as a script's & has it
+    if task is not None and not ignored and threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)

@@ -13,7 +13,7 @@ import yaml
 from cijob import names
 from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
-from cijob.cli.importing import USUAL, import_pipeline, root_of, tell
+from cijob.cli.importing import import_pipeline, root_of, tell
 from cijob.cli.pipeline.jobs import ANNOTATION_JOB, ANNOTATION_STAGE, stem
 from cijob.cli.repository import ref_of
 from cijob.importers.gitlab.findings import incomplete
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cijob.importers.gitlab.model import Finding, PipelineJob
-
-__all__ = ["USUAL", "Wanted", "convert"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cijob.cli.console import err, plain
 from cijob.cli.errors import CliError
+from cijob.cli.manifest import PIPELINE
 from cijob.cli.repository import files_of
 from cijob.importers.gitlab.files import LocalFiles
 from cijob.importers.gitlab.findings import told
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cijob.importers.gitlab.model import Finding, Pipeline, Place, Request
 
 #: What GitLab calls a pipeline's file unless it is told otherwise.
-USUAL: Final = ".gitlab-ci.yml"
 _STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "waiting", Severity.NOTE: "quiet"}
 
 
@@ -34,7 +34,7 @@ def root_of(file: Path) -> Path:
     work tree that it is in, if it is in one.
     """
     folder = file.resolve().parent
-    if file.name == USUAL:
+    if file.name == PIPELINE:
         return folder
     return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)
 

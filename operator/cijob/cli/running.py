@@ -4,52 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from cijob.cli import console, creation, manifest, overrides, printing
+from cijob.cli import console, creation, printing
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.follow.follow import Outcome, follow
 from cijob.cli.follow.screen import Screen
 from cijob.cli.interrupt import Detached, interruptible
 from cijob.cli.lookup import find_pool, missing_namespace
+from cijob.cli.manifest import Manifest
 from cijob.errors import ApiError, ApiNotFound
 from cijob.models import Phase
 
 if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.cli.files.transfer import Transfer
+    from cijob.cli.pipeline.plan import Plan
     from cijob.cli.runoptions import RunOptions
     from cijob.transport import Body
 
 
-async def run(api: Api, options: RunOptions) -> int:
-    """Runs what the options name; gives the exit code.
+async def run(api: Api, source: Manifest | Plan, options: RunOptions) -> int:
+    """Runs what was read; gives the exit code.
 
     Raises:
         CliError: it cannot be run, or nobody looks at it any more.
         ApiError: the API server refuses.
     """
-    if options.image is not None:
-        return await _run_job(api, overrides.of_image(options.image, options.words), options, "")
-    found = manifest.read(_file(options))
-    if isinstance(found, manifest.PipelineFile):
+    if not isinstance(source, Manifest):
         from cijob.cli.pipeline.runner import run_pipeline
 
-        return await run_pipeline(api, replace(options, file=found.path))
-    if len(found.jobs) == 1:
-        return await _run_job(api, found.jobs[0], options, found.path)
+        return await run_pipeline(api, source, options)
+    if len(source.jobs) == 1:
+        return await _run_job(api, source.jobs[0], options)
     if not options.detach:
         raise CliError(
-            f"{found.path} holds {len(found.jobs)} CiJobs, and one can be followed",
+            f"{source.path} holds {len(source.jobs)} CiJobs, and one can be followed",
             "Start them all with --detach, then `cijob wait` and `cijob logs`.",
         )
-    jobs = [overrides.completed(job, options, found.path) for job in found.jobs]  # all, before the first is created
-    return _print([await _created(api, job, options) for job in jobs], options)
+    return _print([await _created(api, job, options) for job in source.jobs], options)
 
 
 async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Transfer | None = None) -> int:
@@ -87,20 +83,8 @@ async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Trans
     return outcome.code
 
 
-def _file(options: RunOptions) -> str:
-    if options.file is not None:
-        return options.file
-    if Path(manifest.PIPELINE).is_file():
-        return manifest.PIPELINE
-    raise CliError(
-        f"nothing to run: no file is named, and there is no {manifest.PIPELINE} here",
-        "`cijob run FILE` takes a manifest or a pipeline, `cijob run --image IMAGE -- COMMAND` runs a command.",
-        Exit.USAGE,
-    )
-
-
-async def _run_job(api: Api, job: Body, options: RunOptions, path: str) -> int:
-    job, transfer = _with_files(overrides.completed(job, options, path), options)
+async def _run_job(api: Api, job: Body, options: RunOptions) -> int:
+    job, transfer = _with_files(job, options)
     if options.detach and transfer is not None:
         raise CliError(
             "a job that is given files cannot be left: they are brought in when it starts",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -12,6 +16,7 @@ from kubernetes.aio import client
 
 from cijob.cli import api as module
 from cijob.cli.api import Api
+from cijob.cli.options import Target
 from cijob.errors import ApiUnavailable
 
 if TYPE_CHECKING:
@@ -65,3 +70,28 @@ async def test_what_changes_something_is_sent_once() -> None:
         with pytest.raises(ApiUnavailable):
             await api.create_job("team-a", {})
         assert asked == ["POST"]
+
+
+def test_an_interrupt_wakes_a_command_that_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes to another thread here, as it may between a look for signals and the system call that sleeps.
+
+    Nothing interrupts that call then: asyncio's own handler would be run at its end, which is never.
+    """
+
+    @asynccontextmanager
+    async def connected(_target: Target) -> AsyncIterator[None]:
+        yield
+
+    async def sleep(_api: object) -> None:
+        async with asyncio.timeout(30):  # so that a failure is one
+            interrupting = threading.Thread(target=lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
+            interrupting.start()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(module, "connected", connected)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may ignore it
+    try:
+        with pytest.raises(click.Abort):
+            module.with_api(Target(), sleep)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -11,9 +11,11 @@ from click.testing import CliRunner
 from cijob.cli import api as api_module
 from cijob.cli.app import cli
 from cijob.cli.errors import CliError
+from cijob.cli.manifest import Manifest
 from cijob.cli.options import Target
 from cijob.cli.running import run
 from cijob.cli.runoptions import MIB, RunOptions
+from cijob.cli.sources import read
 from cijob.errors import ApiError, ApiNotFound
 from tests.unit import virtual_time
 
@@ -28,7 +30,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
     """The options with which `running.run` is called; it does nothing else."""
     found: list[RunOptions] = []
 
-    async def remember(_api: object, options: RunOptions) -> int:
+    async def remember(_api: object, _source: object, options: RunOptions) -> int:
         found.append(options)
         return 7
 
@@ -36,6 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[RunOptions]:
         return int(virtual_time.run(command(None)))
 
     monkeypatch.setattr("cijob.cli.running.run", remember)
+    monkeypatch.setattr("cijob.cli.sources.read", lambda _options: Manifest("", ()))
     monkeypatch.setattr(api_module, "with_api", with_api)
     return found
 
@@ -67,8 +70,8 @@ def test_pairs_and_sizes_are_read(asked: list[RunOptions]) -> None:
 
 
 def test_folders_are_paths(asked: list[RunOptions]) -> None:
-    options = options_of(asked, "x", "-w", ".", "--artifacts", "out", "--no-workspace")
-    assert (options.workspace, options.artifacts, options.bring_files) == (Path(), Path("out"), False)
+    options = options_of(asked, "x", "-w", ".", "--artifacts", "out")
+    assert (options.workspace, options.artifacts, options.bring_files) == (Path(), Path("out"), True)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +82,8 @@ def test_folders_are_paths(asked: list[RunOptions]) -> None:
         (["a.yaml", "b.yaml"], "one file is run at a time"),
         (["a.yaml", "-f", "b.yaml"], "one file is run at a time"),
         (["a.yaml", "-o", "name"], "which is for --detach"),
+        (["a.yaml", "--git-ref", "main"], "for the repository of --git-url, which is missing"),
+        (["a.yaml", "-w", ".", "--no-workspace"], "leave one of the two out"),
         (["a.yaml", "--var", "A"], "write NAME=VALUE"),
         (["a.yaml", "--workspace-limit", "much"], "write it as 512Mi or 1Gi"),
     ],
@@ -88,6 +93,55 @@ def test_what_cannot_be_meant_is_a_usage_error(arguments: list[str], message: st
     result = CliRunner().invoke(cli, ["run", *arguments], standalone_mode=False)
     assert message in str(getattr(result.exception, "message", ""))
     assert getattr(result.exception, "code", getattr(result.exception, "exit_code", 0)) == 2
+
+
+def test_what_is_wrong_with_a_file_is_told_without_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_api(_target: Target, _command: object) -> int:
+        raise AssertionError("a cluster was asked")
+
+    monkeypatch.setattr(api_module, "with_api", with_api)
+    for content, message in (
+        ("{", "this is no YAML"),
+        ("a: {script: 1, extends: b}", "a"),
+        ("kind: Pod", "holds a Pod"),
+    ):
+        (tmp_path / "file.yaml").write_text(content)
+        result = CliRunner().invoke(cli, ["run", str(tmp_path / "file.yaml")], standalone_mode=False)
+        assert isinstance(result.exception, CliError), result.exception
+        assert message in result.exception.message
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"pools": {"a": "b"}}, "--pool is for pipelines, and {file} is a manifest", "Leave out --pool."),
+        ({"strict": True}, "--strict is for pipelines", "Leave out --strict."),
+        ({"jobs": ("a",), "tag": "v1"}, "--job is for pipelines", "Leave out --job and --tag."),
+        ({"artifacts_limit": 1}, "--artifacts-limit is for pipelines", "Leave out --artifacts-limit."),
+        ({"image": "a", "words": ("b",), "branch": "c"}, "--branch is for pipelines, and --image runs one", "Leave"),
+    ],
+)
+def test_an_option_of_pipelines_is_refused_for_one_job(
+    tmp_path: Path, options: dict[str, Any], message: str, hint: str
+) -> None:
+    file = a_file(tmp_path, "metadata: {name: a}\n")
+    with pytest.raises(CliError) as caught:
+        read(RunOptions(target=Target(), **{"file": str(file), **options}))
+    assert message.format(file=file) in caught.value.message
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"sets": ("a=b",)}, "--set is for one CiJob, and {file} is a pipeline"), ({"detach": True}, "cannot be left")],
+)
+def test_an_option_of_one_job_is_refused_for_a_pipeline(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    file = tmp_path / "ci.yml"
+    file.write_text("a: {script: [b], image: c}")
+    with pytest.raises(CliError) as caught:
+        read(RunOptions(target=Target(), file=str(file), **options))
+    assert (message.format(file=file) in caught.value.message, caught.value.code) == (True, 2)
 
 
 # --- up to the creation -------------------------------------------------------------------------------------------------
@@ -118,7 +172,7 @@ class Server:
 def left(server: Server, file: Path, namespace: str | None = None, **options: Any) -> int:  # noqa: ANN401  RunOptions'
     api: Api = server  # type: ignore[assignment]  # FAKE
     wanted = RunOptions(target=Target(namespace=namespace), file=str(file), **{"detach": True, **options})
-    return virtual_time.run(run(api, wanted))
+    return virtual_time.run(run(api, read(wanted), wanted))
 
 
 def a_file(folder: Path, *jobs: str) -> Path:
@@ -181,7 +235,6 @@ def test_without_a_file_or_a_pipeline_here_the_ways_to_run_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    api: Api = Server()  # type: ignore[assignment]  # FAKE
     with pytest.raises(CliError, match=r"there is no \.gitlab-ci\.yml here") as caught:
-        virtual_time.run(run(api, RunOptions(target=Target())))
+        read(RunOptions(target=Target()))
     assert (caught.value.code, "--image" in caught.value.hint) == (2, True)

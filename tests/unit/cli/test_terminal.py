@@ -7,9 +7,10 @@ import os
 import pty
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
-from cijob.cli.files.terminal import typed
+from cijob.cli.keys import confirmed, typed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,3 +54,31 @@ async def test_a_plain_file_is_read_to_its_end(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path / "a", os.O_RDONLY)
     assert sum([len(data) async for data in typed(descriptor)]) == 100_000
     os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("answer", "meant"),
+    [(b"y\n", True), (b"YES\n", True), (b"\n", False), (b"n\n", False), (b"maybe\ny\n", True), (b" no \n", False)],
+)
+async def test_a_question_is_answered_with_yes_or_no_and_asked_again_otherwise(
+    ends: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: bytes,
+    meant: bool,
+) -> None:
+    keyboard, terminal = ends
+    with os.fdopen(os.dup(terminal)) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        os.write(keyboard, answer)
+        assert await confirmed("Really?") is meant
+    assert capsys.readouterr().err.count("Really? [y/N]: ") == answer.count(b"\n")
+
+
+async def test_a_question_without_an_answer_is_no_yes(ends: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    keyboard, terminal = ends
+    with os.fdopen(os.dup(terminal)) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        os.write(keyboard, b"\x04")
+        with pytest.raises(click.Abort):
+            await confirmed("Really?")

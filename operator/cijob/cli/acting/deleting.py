@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from cijob.cli.acting.selecting import chosen, each, nobody, wanted
 from cijob.cli.acting.states import state_of
 from cijob.cli.console import is_interactive
 from cijob.cli.errors import CliError, Exit
+from cijob.cli.keys import confirmed
 from cijob.cli.printing import moment, resource_name
 from cijob.errors import ApiConflict, ApiNotFound
 
@@ -40,7 +40,7 @@ async def delete(
 
     Raises:
         CliError: some would be ended by it, and nobody said yes to that.
-        click.Abort: the question was interrupted.
+        click.Abort: the question was not answered.
         ApiError: the API server refuses, or does not answer.
     """
     jobs, missing = await chosen(api, wanted(names, selector, other=finished), selector)
@@ -51,7 +51,7 @@ async def delete(
         return Exit.OK
     live = [job["metadata"]["name"] for job in jobs if not state_of(job).finished]
     if live and not yes:
-        _ask(live)
+        await _ask(live)
 
     async def act(job: Body) -> None:
         name, uid = job["metadata"]["name"], job["metadata"]["uid"]
@@ -82,15 +82,10 @@ async def _none(api: Api, selector: str | None, *, finished: bool, older: timede
     return "no CiJob has ended" + (" so long ago" if older is not None else "")
 
 
-def _ask(live: Sequence[str]) -> None:
+async def _ask(live: Sequence[str]) -> None:
     shown = ", ".join(live[:_SHOWN]) + (f" and {len(live) - _SHOWN} more" if len(live) > _SHOWN else "")
     has = "has not ended" if len(live) == 1 else "have not ended"
     if not is_interactive():
         raise CliError(f"{shown} {has}: deleting ends the job and takes its log along", "Add --yes if that is meant.")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own would wait for the answer
-    try:
-        sure = click.confirm(f"{shown} {has}. Delete, and so end what runs?", err=True)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if not sure:
+    if not await confirmed(f"{shown} {has}. Delete, and so end what runs?"):
         raise CliError("nothing was deleted")

@@ -81,10 +81,11 @@ def command(  # noqa: PLR0913  one argument for each option
       2  an option is wrong
     """
     from cijob.cli import converting
+    from cijob.cli.manifest import PIPELINE
 
     return converting.convert(
         converting.Wanted(
-            file=file or Path(converting.USUAL),
+            file=file or Path(PIPELINE),
             output=output,
             strict=strict,
             jobs=jobs,

@@ -159,10 +159,16 @@ def command(  # noqa: PLR0913  one argument for each option
     )
     if output is not None and not options.detach:
         raise click.UsageError("-o prints what was created, which is for --detach.")
+    if options.git_url is None and (options.git_ref or options.git_secret):
+        raise click.UsageError("--git-ref and --git-secret are for the repository of --git-url, which is missing.")
+    if options.workspace is not None and no_workspace:
+        raise click.UsageError("--workspace brings files, and --no-workspace brings none: leave one of the two out.")
     from cijob.cli.api import with_api
     from cijob.cli.running import run
+    from cijob.cli.sources import read
 
-    return with_api(target, lambda api: run(api, options))
+    source = read(options)  # what is wrong with it has nothing to do with a cluster
+    return with_api(target, lambda api: run(api, source, options))
 
 
 def _file(words: tuple[str, ...], file: str | None, image: str | None) -> str | None:

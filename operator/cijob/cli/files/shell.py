@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from cijob.cli.console import plain
 from cijob.cli.errors import CliError
 from cijob.cli.files.execute import Result, execute, refused
-from cijob.cli.files.terminal import UserTerminal, typed
+from cijob.cli.files.terminal import UserTerminal
+from cijob.cli.keys import typed
 from cijob.cli.lookup import find_job
 from cijob.errors import ApiError, ApiNotFound
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 import signal
 import sys
 import termios
 import tty
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-
-_CHUNK: Final = 32 * 1024
+    from collections.abc import AsyncIterator, Iterator
 
 
 class UserTerminal:
@@ -48,27 +45,3 @@ class UserTerminal:
             size = os.get_terminal_size(sys.stdin.fileno())
             yield size.columns, size.lines
             await self._changed.wait()
-
-
-async def typed(descriptor: int) -> AsyncGenerator[bytes, None]:
-    """What comes on a file descriptor, to its end. No thread is left behind that waits for a last key."""
-    loop, waiting = asyncio.get_running_loop(), asyncio.Event()
-    try:
-        loop.add_reader(descriptor, waiting.set)
-    except PermissionError:  # a plain file or /dev/null: it can always be read
-        while data := os.read(descriptor, _CHUNK):
-            yield data
-        return
-    try:
-        while True:
-            await waiting.wait()
-            waiting.clear()
-            # The loop may have called for what has been read meanwhile, and a read of nothing would stop everything.
-            if not select.select([descriptor], [], [], 0)[0]:
-                continue
-            data = os.read(descriptor, _CHUNK)
-            if not data:
-                return
-            yield data
-    finally:
-        loop.remove_reader(descriptor)

@@ -17,13 +17,11 @@ from cijob.cli.files.bundle import Bundle
 from cijob.cli.files.execute import check as may_execute
 from cijob.cli.files.transfer import Limits, prepare
 from cijob.cli.follow.follow import Outcome, follow
-from cijob.cli.importing import USUAL
 from cijob.cli.interrupt import Mode, interruptible
 from cijob.cli.lookup import find_pool, missing_namespace
 from cijob.cli.pipeline.artifacts import Store, repository
 from cijob.cli.pipeline.boards import JobView
 from cijob.cli.pipeline.jobs import LABEL_PIPELINE, manifest, with_timeout
-from cijob.cli.pipeline.plan import Plan, plan
 from cijob.cli.pipeline.reporting import report
 from cijob.cli.pipeline.schedule import Result, State, begin
 from cijob.cli.pipeline.tree import NOTHING
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.cli.files.collect import Taken
     from cijob.cli.pipeline.boards import Board
+    from cijob.cli.pipeline.plan import Plan
     from cijob.cli.pipeline.schedule import Schedule
     from cijob.cli.pipeline.tree import Sight
     from cijob.cli.runoptions import RunOptions
@@ -47,20 +46,13 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 25
 
 
-async def run_pipeline(api: Api, options: RunOptions) -> int:
-    """Runs a pipeline's file; gives 0, or the exit code of the first job that failed and may not.
+async def run_pipeline(api: Api, planned: Plan, options: RunOptions) -> int:
+    """Runs a pipeline; gives 0, or the exit code of the first job that failed and may not.
 
     Raises:
         CliError: it cannot be run, or nobody looks at it any more.
         ApiError: the API server refuses.
     """
-    if options.detach:
-        raise CliError(
-            "a pipeline cannot be left: it is this command that starts one job after the other",
-            "Leave out --detach, or let a CI server run the command.",
-            Exit.USAGE,
-        )
-    planned = await asyncio.to_thread(plan, options, Path(options.file or USUAL))
     with tempfile.TemporaryDirectory(prefix="cijob-", ignore_cleanup_errors=True) as scratch:
         board = board_for(len(planned.pipeline.jobs))
         run = Run(api, options, planned, Store(Path(scratch), options.artifacts), board)
