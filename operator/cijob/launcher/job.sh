@@ -51,6 +51,12 @@ start() { # start COMMAND...: in a process group of its own; its PID is in cijob
 }
 
 signal_group() { # signal_group SIGNAL PID
+    # What has just been forked and is not setsid yet still has our traps, and would lose the signal.
+    cijob_wait=100
+    while [ "$cijob_groups" = setsid ] && [ "$cijob_wait" -gt 0 ] && ! kill -0 "-$2" && kill -0 "$2"; do
+        cijob_wait=$((cijob_wait - 1))
+        sleep 0.01 || cijob_wait=0
+    done 2>/dev/null
     # The one form that dash, bash and BusyBox share: without -s, without --.
     if kill "-$1" "-$2" 2>/dev/null; then return; fi
     kill "-$1" "$2" 2>/dev/null || :
@@ -83,12 +89,13 @@ end_leftovers() { # end_leftovers PID: what the script left running in its group
 # --- signals ------------------------------------------------------------------------------------------------------------
 
 start_timer() { # start_timer SECONDS SIGNAL [SECONDS SIGNAL]...: sends us each signal after its seconds
-    cijob_saved=$cijob_pid
+    # In a subshell: a trap may run this between any two commands of ours, and must change neither $! nor cijob_pid.
     # shellcheck disable=SC2016 # the new shell expands it
-    start sh -c 'to=$1; shift; while [ $# -gt 0 ]; do sleep "$1" && kill "-$2" "$to" || exit; shift 2; done' \
-        cijob $$ "$@" >/dev/null
-    cijob_timer="$cijob_timer $cijob_pid"
-    cijob_pid=$cijob_saved
+    cijob_timer="$cijob_timer $(
+        start sh -c 'to=$1; shift; while [ $# -gt 0 ]; do sleep "$1" && kill "-$2" "$to" || exit; shift 2; done' \
+            cijob $$ "$@" >/dev/null
+        echo "$cijob_pid"
+    )"
 }
 
 stop_timers() {
@@ -238,6 +245,7 @@ run_after() { # run_after CODE: in a shell of its own, after every end; what it 
     export CIJOB_STATUS CIJOB_EXIT_CODE
     cijob_phase=after
     start "$cijob_shell" "$cijob_root/launcher/prelude.sh" after
+    [ -z "$cijob_signal" ] || ! cancelled_at_once || signal_group TERM "$cijob_pid" # it came while we started
     start_timer "${CIJOB_AFTER_TIMEOUT:-300}" USR1
     wait_for "$cijob_pid" || say "afterScript ended with $cijob_code: that does not change the job's outcome"
     cijob_phase=between

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.launcher.userland import Container, program
+from cijob import launcher
+from tests.unit.launcher.userland import Container, Ended, program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -188,6 +195,53 @@ def test_sigterm_during_the_after_script(job: Container, mode: str, cut: bool) -
     assert ("end" not in ended.lines) == cut
     assert ended.message is not None
     assert (ended.code, ended.message["signal"]) == (3, None), "it is not what ended the script"
+
+
+def steps_of(*functions: str) -> Iterator[int]:
+    """Numbers of the lines of job.sh, from 0, before which a command may stand in these functions, up to where they wait.
+
+    Without what only a shell with job control runs: it does so in the other functions, too.
+    """
+    inside, goes_on = False, False
+    for number, line in enumerate(launcher.read("job.sh").splitlines()):
+        inside = inside and line != "}"
+        if inside and not goes_on and not re.match(r"\s*(#|esac|;;|\w+\)|\*\)|set|\"\$@\")", line):
+            yield number
+            inside = "wait_for " not in line
+        inside = inside or line.startswith(tuple(f"{name}() {{" for name in functions))
+        goes_on = line.endswith("\\")
+
+
+def sigterm_at(step: int, job: Container, condition: str, *, first: str = ":") -> Ended:
+    """The end of a job whose launcher gets a SIGTERM before a step, from itself: the first time that a condition holds there."""
+    lines = launcher.read("job.sh").splitlines()
+    signal_once = f'{{ [ -n "$cijob_signal" ] || ! {condition} || {{ {first}; kill -TERM $$; }}; }}'
+    (job.launcher / "job.sh").write_text("\n".join([*lines[:step], signal_once, *lines[step:], ""]))
+    with job.start() as running:
+        try:
+            return running.end()
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f"no end with a SIGTERM before {lines[step].strip()!r}") from late
+
+
+def test_sigterm_at_any_step_of_the_scripts_start_ends_it(job: Container) -> None:
+    job.write(["sleep 1000"])
+    for step in steps_of("start", "run_script"):
+        ended = sigterm_at(step, job, "true")
+        assert ended.message is not None, step
+        assert (ended.code, ended.message["signal"]) == (143, "TERM"), (step, ended)
+
+
+@pytest.mark.parametrize("mode", ["Graceful", "Immediate"])
+def test_sigterm_at_any_step_of_the_after_scripts_start_does_what_it_does_later(job: Container, mode: str) -> None:
+    job.write(["exit 3"], after=["sleep 0.1" if mode == "Graceful" else "sleep 1000", "echo end"])
+    for step in steps_of("start", "start_timer", "run_after"):
+        (job.launcher / "cancel").unlink(missing_ok=True)
+        ended = sigterm_at(step, job, '[ "$cijob_phase" != script ]', first=f"echo {mode} >{job.launcher}/cancel")
+        assert ("end" in ended.lines) == (mode == "Graceful"), (step, ended)
+        assert "took too long" not in ended.output, (step, ended)
+        assert ended.message is not None, step
+        assert (ended.code, ended.message["signal"]) == (3, None), (step, ended)
 
 
 def test_sigterm_during_the_wait_for_the_daemon(tools_job: Container) -> None:
