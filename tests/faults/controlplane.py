@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import subprocess
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.cluster.pki import Identity, Pki
 from tests.cluster.shell import log_tail
 from tests.cluster.toolchain import Toolchain
 from tests.faults.api import APPLY_PATCH, CIJOBS, Api, Body, Refused
+from tests.faults.ports import free_port
 from tests.faults.upstream import Upstream, upstream_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ async def control_plane(folder: Path) -> AsyncIterator[Upstream]:
     """Start it, with this checkout's CRDs, in an empty folder; gives the administrator's way in."""
     crds = [yaml.safe_load(manifest.read_text()) for manifest in sorted((ROOT / "crds").glob("*.yaml"))]
     program = await asyncio.to_thread(Toolchain(cache_folder(dict(os.environ))).kubernetes) / "cijob-kube"
-    client, peer, secure, controllers = (_free_port() for _ in range(4))
+    client, peer, secure, controllers = (free_port() for _ in range(4))
     pki = Pki(folder / "pki")
     await asyncio.to_thread(
         pki.create,
@@ -129,9 +129,3 @@ def _process(log: Path, *argv: str):  # type: ignore[no-untyped-def]  # noqa: AN
             yield process
         finally:
             process.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,12 +7,12 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 from math import inf
 from typing import TYPE_CHECKING, Final, Self
 
 from tests.faults.controlplane import ROOT
+from tests.faults.ports import free_port
 from tests.faults.upstream import write_kubeconfig
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Operator:
 
     async def _start(self) -> None:
         command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "cijob"]
-        environment = {**self._environment, "CIJOB_OPERATOR_HEALTH_PORT": str(_free_port())}
+        environment = {**self._environment, "CIJOB_OPERATOR_HEALTH_PORT": str(free_port())}
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
@@ -146,9 +146,3 @@ class Operator:
         self.starts += 1
         self.began = asyncio.get_running_loop().time()
         self._started.set()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
