@@ -10,11 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _SPECIAL_IN_DOUBLE_QUOTES: Final = re.compile(r'[\\"$`]')
+#: An entry that may go on in the next one: `if true; then`, `for one in *; do`, `f() {`, `a &&`, `a |`.
+_OPEN: Final = re.compile(r"(?:\b(?:then|do|else|in)|[{(|]|&&)\s*\Z")
+#: One that another line behind it may change: a here-document without its end, a line that goes on.
+_UNSURE: Final = re.compile(r"<<|\\\Z")
 
 
 def script_file(before: Iterable[str], script: Iterable[str]) -> str:
     """The entries of beforeScript and script: one shell runs them all."""
-    return _entries("before", before) + _entries("script", script)
+    return _entries("before", before, last=False) + _entries("script", script)
 
 
 def after_file(after: Iterable[str]) -> str:
@@ -49,12 +53,23 @@ def quote(text: str) -> str:
     return min(single, double, key=len)
 
 
-def _entries(part: str, entries: Iterable[str]) -> str:
+def _entries(part: str, entries: Iterable[str], *, last: bool = True) -> str:
     """Two lines of shell for each: its announcement, and its run from one quoted word, so that none can spill into the next."""
+    known = list(entries)
     return "".join(
-        f'cijob_entry {part} {number} {_lines(entry)} {quote(entry)}\neval "$cijob_text"\n'
-        for number, entry in enumerate(entries, start=1)
+        f'cijob_entry {part} {number} {_lines(entry)} {quote(entry)} {_kind(entry, last and number == len(known))}\n'
+        'eval "$cijob_text"\n'
+        for number, entry in enumerate(known, start=1)
     )
+
+
+def _kind(entry: str, last: bool) -> str:  # noqa: FBT001  private
+    """What `prelude.sh` has to look out for."""
+    if last:
+        return "last"
+    if _OPEN.search(entry):
+        return "open"
+    return "unsure" if _UNSURE.search(entry) else "whole"
 
 
 def _lines(entry: str) -> int:

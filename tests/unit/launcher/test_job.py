@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from cijob import scripts
 from tests.unit.launcher.userland import Container, program
 
 if TYPE_CHECKING:
@@ -64,6 +66,51 @@ def test_the_failing_entry_gives_the_exit_code(job: Container, entry: str, code:
     assert ended.code == code if code is not None else ended.code != 0
     assert ended.message is not None
     assert (ended.message["exitCode"], ended.message["part"], ended.message["entry"]) == (ended.code, "script", 2)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ['[ -n "$UNSET" ] && echo set', "echo reached"],
+        ["! true", "echo reached"],
+        ['for f in *.nothing; do\n  [ -f "$f" ] && echo $f\ndone', "echo reached"],
+        ['f() { [ -n "$UNSET" ] && echo set; }', "if f; then echo yes; fi", "echo reached"],
+        ["true && false", "echo not reached"],
+        ["false && true # a comment", "echo reached"],
+        ["echo reached", '[ -n "$UNSET" ] && echo set'],
+        ["echo reached", "! true"],
+        ["if true; then", "echo in", "else", "echo out", "fi", "echo reached"],
+        ["for i in 1 2; do", "  echo $i", "done", "(exit 4)", "echo not reached"],
+        ["case a in", "a) echo one;;", "esac", "echo reached"],
+        ["f() {", "false", "}", "f", "echo not reached"],
+        ["echo a |", "cat", "true &&", "false", "echo not reached"],
+        ["{", "echo in", "}", "true"],
+        ["cat <<END\ntext\nEND", '[ -n "$UNSET" ] && echo set', "cat <<END\ntext\nEND\n", "echo reached"],
+        ["echo a \\\n  b", "echo log in", "echo reached"],
+        ["if true; then\n", "echo in; fi\n", "echo reached\n"],
+    ],
+)
+@pytest.mark.parametrize("split", [0, 1])
+def test_entries_end_a_job_where_the_lines_of_one_script_would(job: Container, entries: list[str], split: int) -> None:
+    """As GitLab's runner has them: `shells/bash.go`, Finish: all lines in one `eval` behind `set -eo pipefail`."""
+    text = "\n".join(["set -e", *entries])
+    script = subprocess.run(
+        [job.bin / "sh", "-c", f": | eval {scripts.quote(text)}"],
+        env=job.env,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    ended = job.run(*entries[split:], before=entries[:split])
+    assert [line for line in ended.lines if not line.startswith("$ ")] == script.stdout.splitlines()
+    assert (ended.code == 0) == (script.returncode == 0)
+
+
+def test_an_entry_that_goes_on_is_announced_line_by_line_and_fails_by_its_first(job: Container) -> None:
+    ended = job.run("true", "if true; then", "(exit 6)", "fi", "echo NOT REACHED")
+    assert ended.lines == ["$ true", "$ if true; then", "$ (exit 6)", "$ fi"]
+    assert ended.message is not None
+    assert (ended.code, ended.message["entry"]) == (6, 2)
 
 
 def test_set_plus_e_is_the_scripts_own_choice(job: Container) -> None:
