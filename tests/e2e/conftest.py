@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 OPERATOR_NAMESPACE = "cijob-system"
 
 
-#: Modules that stop or change the operator or a node, or count requests: no other test may run beside them.
+#: Modules that stop or change the operator or a node, or count requests: no other test may run beside them. Of others only the
+#: tests with the mark `alone` do.
 ALONE = {
-    "test_admission",
-    "test_ends",
     "test_faults_on_a_node",
     "test_nodes",
     "test_pools",

@@ -180,6 +180,7 @@ def test_an_image_that_appears_within_the_grace(elsewhere: Jobs) -> None:
     ran(job)
 
 
+@pytest.mark.alone
 def test_a_job_that_no_node_takes_starts_when_one_does(cluster: Cluster, elsewhere: Jobs) -> None:
     names = [node["metadata"]["name"] for node in cluster.get("nodes")["items"]]
     cluster.run("cordon", *names)

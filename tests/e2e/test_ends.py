@@ -72,6 +72,7 @@ def test_a_script_that_exits_with_0_on_sigterm_is_cancelled_all_the_same(jobs: J
     assert "handled" in job.log()
 
 
+@pytest.mark.alone
 def test_the_timeout_holds_with_the_operator_stopped(cluster: Cluster, jobs: Jobs) -> None:
     job = jobs.start("timeout", docker=UNIX, timeout="12s", script=["echo started", "sleep 600"])
     job.wait_for_phase("Running")
@@ -181,6 +182,7 @@ def test_a_namespace_that_forbids_privileged_pods(cluster: Cluster, jobs: Jobs) 
         cluster.run("delete", "namespace", name, "--wait=false")
 
 
+@pytest.mark.alone
 def test_a_pod_of_somebody_else_under_the_name(cluster: Cluster, jobs: Jobs) -> None:
     with without_operator(cluster):
         job = jobs.start("conflict", docker={"enabled": False}, script=["true"])
