@@ -174,6 +174,7 @@ def _left_to_run(jobs: list[PipelineJob]) -> list[str]:
         "needs": any(job.needs for job in jobs),
         "when": any(job.when is not When.ON_SUCCESS for job in jobs),
         "artifacts": any(job.artifacts or job.takes for job in jobs),
+        "cache": any(job.caches for job in jobs),
         "allow_failure": any(job.allow_failure for job in jobs),
         "resource_group": any(job.resource_group for job in jobs),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from rich.text import Text
 from cijob.cli.console import err, plain
 from cijob.cli.errors import CliError
 from cijob.cli.manifest import PIPELINE
-from cijob.cli.repository import files_of
+from cijob.cli.repository import files_of, last_commit
 from cijob.importers.gitlab.files import LocalFiles
 from cijob.importers.gitlab.findings import told
 from cijob.importers.gitlab.model import ImportFailed, Severity
@@ -48,7 +49,7 @@ def import_pipeline(root: Path, request: Request) -> Pipeline:
     root = root.resolve()
     way = os.path.relpath(root) if root.is_relative_to(Path.cwd()) else str(root)
     try:
-        pipeline = load(LocalFiles(root, files_of(root)), request)
+        pipeline = load(LocalFiles(root, files_of(root), partial(last_commit, root)), request)
     except ImportFailed as failure:
         tell(_from_here(failure.findings, way))
         errors = sum(one.severity is Severity.ERROR for one in failure.findings)

@@ -55,6 +55,11 @@ def files_of(folder: Path) -> tuple[str, ...] | None:
     return None if found is None else tuple(sorted({path for path in found.split("\0") if path}))
 
 
+def last_commit(folder: Path, path: str) -> str:
+    """The last commit that changed what a pathspec below a folder means; empty where git knows none."""
+    return Git(folder).line("log", "-1", "--format=%H", "--", path)
+
+
 @dataclass(frozen=True, slots=True)
 class Git:
     """Questions to git about a folder. What it does not know is empty."""

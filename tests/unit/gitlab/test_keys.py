@@ -24,8 +24,8 @@ def test_a_key_stands_below_one_that_is_there() -> None:
 
 
 def test_a_key_that_is_lost_is_a_warning_with_its_line() -> None:
-    found = findings("script: [x]\ncache:\n  paths: [a]", Severity.WARNING)
-    assert [(one.key, one.place.line, one.job) for one in found] == [("cache", 3, "job")]
+    found = findings("script: [x]\nrelease:\n  tag_name: a", Severity.WARNING)
+    assert [(one.key, one.place.line, one.job) for one in found] == [("release", 3, "job")]
 
 
 def test_a_key_that_changes_nothing_is_a_note() -> None:
@@ -35,7 +35,7 @@ def test_a_key_that_changes_nothing_is_a_note() -> None:
 
 @pytest.mark.parametrize("value", ["{}", "[]", "null"])
 def test_a_key_that_is_switched_off_is_not_lost(value: str) -> None:
-    assert warnings(f"cache: {value}") == []
+    assert warnings(f"secrets: {value}") == []
 
 
 def test_keys_below_a_key_are_looked_at() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cijob.importers.gitlab import keys, keytable, matrix, rules, spec
 from cijob.importers.gitlab import variables as values
 from cijob.importers.gitlab.artifacts import artifacts
+from cijob.importers.gitlab.caches import caches
 from cijob.importers.gitlab.findings import Report
 from cijob.importers.gitlab.job import Job
 from cijob.importers.gitlab.model import PipelineJob
@@ -131,6 +132,7 @@ class Drafter:
             allow_failure=allow_failure,
             allowed_exit_codes=codes,
             artifacts=artifacts(job),
+            caches=caches(job, self._files),
             start_in=decision.start_in,
             interruptible=interruptible,
             resource_group=job.text(config.get("resource_group"), "resource_group"),

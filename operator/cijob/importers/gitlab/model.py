@@ -79,6 +79,41 @@ class Artifacts:
     dotenv: tuple[str, ...] = ()
 
 
+class Policy(StrEnum):
+    """What of `cache` a job does: take it before its script, leave it behind it, or both."""
+
+    PULL_PUSH = "pull-push"
+    PULL = "pull"
+    PUSH = "push"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """Files that a job finds again in the next run, and other jobs with the same key.
+
+    `key` and `fallback_keys` are as GitLab's runner makes them of what is written; the fallback keys are tried in this order
+    where nothing is kept under the key, and never written. `paths` are globs as in `Artifacts`. `when`: ON_SUCCESS, ON_FAILURE
+    or ALWAYS: the end of the script after which it is saved.
+    """
+
+    key: str
+    paths: tuple[str, ...] = ()
+    untracked: bool = False
+    policy: Policy = Policy.PULL_PUSH
+    when: When = When.ON_SUCCESS
+    fallback_keys: tuple[str, ...] = ()
+
+    @property
+    def pulls(self) -> bool:
+        """Whether the job finds its files."""
+        return self.policy is not Policy.PUSH
+
+    @property
+    def pushes(self) -> bool:
+        """Whether its files are saved behind the script."""
+        return self.policy is not Policy.PULL
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """A job that has to end before another starts, by name (with the parallel index where it has one)."""
@@ -114,6 +149,7 @@ class PipelineJob:
     allow_failure: bool = False
     allowed_exit_codes: frozenset[int] = frozenset()
     artifacts: Artifacts | None = None
+    caches: tuple[Cache, ...] = ()
     start_in: float = 0
     interruptible: bool = False
     resource_group: str = ""
