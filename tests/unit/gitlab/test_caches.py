@@ -197,11 +197,16 @@ class TestFilesOfAFolder:
 @given(st.lists(st.sampled_from(["/", "\\", ".", "%2f", "%2E", " ", "a", "b", "\t", "é"]), max_size=12).map("".join))
 @example("a/../../b")
 @example("a/ / ")
-def test_a_sanitized_key_is_a_path_below_and_stays_as_it_is(text: str) -> None:
+def test_a_sanitized_key_is_a_path_below_without_white_space_at_its_end(text: str) -> None:
     found = sanitized(text)
-    parts = found.split("/")
-    assert found == "" or not {"", ".", ".."} & set(parts)
-    assert found == "" or parts[-1] == parts[-1].rstrip()
-    assert sanitized(found) == found
+    *above, last = found.split("/")
+    assert not {"", ".", ".."} & set(above)
+    assert last == last.rstrip()
+    assert last or not above
     if not {"/", "\\", ".", "%", " ", "\t"} & set(text):
         assert found == text
+
+
+def test_a_sanitized_key_means_the_same_however_it_is_written() -> None:
+    assert {sanitized(one) for one in ("a/b", "/a//./b/", "a%2fb", "a\\b", "x/../a/b", "../a/b", "a/b / ")} == {"a/b"}
+    assert {sanitized(one) for one in ("", "/", "..", "a/..", " ", "/ / ")} == {""}
