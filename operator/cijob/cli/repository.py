@@ -11,12 +11,27 @@ from typing import TYPE_CHECKING, Final
 from cijob.importers.gitlab.model import Ref
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 #: Seconds that git may take for one answer; the longest is the comparison of a large work tree.
 _PATIENCE: Final = 60
 #: Names of the last resort for the default branch, in the order in which they are tried.
 _USUAL: Final = ("main", "master")
+#: Variables by which a hook, say, tells which repository is meant. Here a folder says it.
+_WHERE: Final = frozenset(
+    f"GIT_{name}"
+    for name in (
+        "DIR",
+        "WORK_TREE",
+        "INDEX_FILE",
+        "COMMON_DIR",
+        "OBJECT_DIRECTORY",
+        "ALTERNATE_OBJECT_DIRECTORIES",
+        "NAMESPACE",
+        "PREFIX",
+    )
+)
 #: Fields of a commit between NULs: hash, author, date in ISO 8601, whole message.
 _COMMIT: Final = "%H%x00%an <%ae>%x00%cI%x00%B"
 
@@ -60,6 +75,11 @@ def last_commit(folder: Path, path: str) -> str:
     return Git(folder).line("log", "-1", "--format=%H", "--", path)
 
 
+def of_folders(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which git looks at the folder that it is told, whatever repository a caller had in mind."""
+    return {name: value for name, value in environment.items() if name not in _WHERE}
+
+
 @dataclass(frozen=True, slots=True)
 class Git:
     """Questions to git about a folder. What it does not know is empty."""
@@ -70,7 +90,7 @@ class Git:
         """What git prints, None if it fails or is not there."""
         # Questions only: no lock is taken, no pager, prompt or file system monitor started.
         command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(self.folder), *arguments]
-        environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
+        environment = {**of_folders(os.environ), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
         try:
             found = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE, env=environment)  # noqa: S603  no shell
         except (OSError, subprocess.TimeoutExpired):
@@ -88,6 +108,12 @@ class Git:
     def commit(self, name: str) -> str:
         """The hash of the commit that a name means."""
         return self.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+
+    @property
+    def remote(self) -> str:
+        """The name of the remote that GitLab would be: `origin`, or else the first; empty where there is none."""
+        remotes = self.lines("remote")
+        return "origin" if "origin" in remotes else next(iter(remotes), "")
 
 
 def address(remote: str) -> str:
@@ -110,8 +136,7 @@ def address(remote: str) -> str:
 
 
 def _url(git: Git) -> str:
-    remotes = git.lines("remote")
-    name = "origin" if "origin" in remotes else next(iter(remotes), "")
+    name = git.remote
     return address(git.line("remote", "get-url", "--", name)) if name else ""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cijob.cli.files.archive import unpack
 from cijob.cli.files.bundle import Bundle
+from cijob.cli.files.collect import is_gits
 from cijob.cli.pipeline.jobs import stem
 from cijob.cli.pipeline.variables import parse_dotenv
 
@@ -37,17 +38,18 @@ class Store:
 
     Attributes:
         variables: of each job that left some by `reports: dotenv`, by the job's name.
+        scratch: a folder of the run's; each job's own in it has a name of letters, digits and dashes.
     """
 
     def __init__(self, scratch: Path, kept: Path | None) -> None:
         self.variables: dict[str, dict[str, str]] = {}
-        self._scratch, self._kept = scratch, kept
+        self.scratch, self._kept = scratch, kept
         self._archives: dict[str, Path] = {}
         self._folders: dict[str, str] = {}
 
     def folder(self, job: PipelineJob) -> Path:
         """A folder of this job alone for its archive."""
-        folder = self._scratch / self._name(job)
+        folder = self.scratch / self._name(job)
         folder.mkdir(exist_ok=True)
         return folder
 
@@ -59,6 +61,8 @@ class Store:
         """
         for pattern in taken.unmatched:
             tell(f"artifacts: nothing matches {pattern}")
+        if any(map(is_gits, taken.names)):  # GitLab's runner warns of it, too: helpers/archives/path_check_helper.go
+            tell("artifacts: a part of .git is among them, and takes its place in later jobs")
         found: dict[str, str] = {}
         for file, text in taken.dotenv.items():
             variables, problems = parse_dotenv(text.encode(), file)

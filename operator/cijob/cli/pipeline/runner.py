@@ -14,6 +14,7 @@ from cijob.cli import creation, overrides
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
 from cijob.cli.files.bundle import Bundle
+from cijob.cli.files.checkout import trusting
 from cijob.cli.files.execute import check as may_execute
 from cijob.cli.files.transfer import Limits, prepare
 from cijob.cli.follow.follow import Outcome, follow
@@ -21,6 +22,7 @@ from cijob.cli.interrupt import Mode, interruptible
 from cijob.cli.lookup import find_pool, missing_namespace
 from cijob.cli.pipeline.artifacts import Store, repository
 from cijob.cli.pipeline.boards import JobView
+from cijob.cli.pipeline.checkouts import Checkouts
 from cijob.cli.pipeline.jobs import LABEL_PIPELINE, manifest, with_timeout
 from cijob.cli.pipeline.reporting import report
 from cijob.cli.pipeline.schedule import Result, State, begin
@@ -81,7 +83,7 @@ class Run:
 
     def __init__(self, api: Api, options: RunOptions, planned: Plan, store: Store, board: Board) -> None:
         self._api, self._options, self._plan, self._board = api, options, planned, board
-        self._store = store
+        self._store, self._checkouts = store, Checkouts(store.scratch, planned, board.note)
         self._schedule = begin(planned.pipeline, planned.play)
         self._sights: dict[str, Sight] = {}
         self._waiting: dict[asyncio.Task[None], str] = {}
@@ -113,6 +115,8 @@ class Run:
         given = next((job for job in jobs if job.wants_files), None)
         files = Bundle() if given is None else await asyncio.to_thread(self._bundle, given)
         files.check(self._options.workspace_limit)
+        if files.entries:
+            await self._checkouts.prepare(self._options.workspace_limit - files.size)
         if files.entries or any(job.artifacts for job in jobs):
             await may_execute(self._api, self._api.namespace)
         pools = {str(self._spec(job).get("poolName") or DEFAULT_POOL) for job in jobs}
@@ -185,8 +189,8 @@ class Run:
 
     async def _followed(self, job: PipelineJob) -> tuple[Outcome, Taken | None]:
         view = JobView(self._board, job.name, self._doing)
-        spec = self._spec(job)
         bundle = await asyncio.to_thread(self._bundle, job)
+        spec = trusting(self._spec(job)) if bundle.has_git else self._spec(job)
         spec, transfer = prepare(
             spec,
             bundle=bundle,
@@ -209,7 +213,8 @@ class Run:
         """What a job is given: the folder's files as they are now, and what earlier jobs left."""
         wanted = job.wants_files and self._options.bring_files and not self._options.git_url
         files = repository(self._plan.folder, self._options.artifacts) if wanted else Bundle()
-        return self._store.bundle(job, files)
+        bundle = self._store.bundle(job, files)
+        return self._checkouts.add(job, bundle, self._options.workspace_limit) if wanted else bundle
 
     def _spec(self, job: PipelineJob) -> Spec:
         """The spec with what earlier jobs left and the options say."""
