@@ -69,9 +69,7 @@ async def collect(place: Place, listing: Listing, wish: Wish, progress: Callable
     if not chosen and not texts:
         return Taken(unmatched=unmatched)
     target = wish.into / ARCHIVE
-    packing = Packing(
-        kind=ARTIFACTS, most_bytes=wish.most_bytes, most_entries=wish.most_entries, progress=progress
-    )
+    packing = Packing(kind=ARTIFACTS, most_bytes=wish.most_bytes, most_entries=wish.most_entries, progress=progress)
     kept = await fetch(place, chosen, texts, target, packing)
     return Taken(
         archive=target if kept.names else None,
@@ -85,8 +83,6 @@ async def collect(place: Place, listing: Listing, wish: Wish, progress: Callable
 def choose(wish: Wish, listing: Listing) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Names for the archive, names of dotenv files, and patterns that matched nothing. Pure."""
     artifacts = wish.artifacts
-    chosen, unmatched = wish.scope.choose(
-        listing, artifacts.paths, artifacts.exclude, untracked=artifacts.untracked
-    )
+    chosen, unmatched = wish.scope.choose(listing, artifacts.paths, artifacts.exclude, untracked=artifacts.untracked)
     texts, unread = wish.scope.choose(listing, artifacts.dotenv)
     return chosen, texts, (*unmatched, *unread)

@@ -65,6 +65,11 @@ def is_outside(pattern: str, working_dir: str) -> bool:
     return rest.startswith("/") or ".." in rest.split("/")
 
 
+def is_gits(name: str) -> bool:
+    """Whether a name is that of the repository's own `.git`, or of something in it."""
+    return name == ".git" or name.startswith(".git/")
+
+
 @cache
 def expression(pattern: str) -> str:
     """The regular expression of a glob."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cijob.cli.files.archive import unpack
 from cijob.cli.files.bundle import Bundle
-from cijob.cli.files.collect import is_gits
+from cijob.cli.files.patterns import is_gits
 from cijob.cli.pipeline.jobs import stem
 from cijob.cli.pipeline.variables import parse_dotenv
 
