@@ -22,6 +22,7 @@ from cijob.cli.interrupt import Mode, interruptible
 from cijob.cli.lookup import find_pool, missing_namespace
 from cijob.cli.pipeline.artifacts import Store, repository
 from cijob.cli.pipeline.boards import JobView
+from cijob.cli.pipeline.caches import Caches
 from cijob.cli.pipeline.checkouts import Checkouts
 from cijob.cli.pipeline.jobs import LABEL_PIPELINE, manifest, with_timeout
 from cijob.cli.pipeline.reporting import report
@@ -69,6 +70,7 @@ async def run_pipeline(api: Api, planned: Plan, options: RunOptions) -> int:
                 f"Make room there, or in {tempfile.gettempdir()}.",
             ) from error
         finally:
+            run.caches.close()
             board.close()
     run.report()
     return run.exit_code
@@ -79,11 +81,13 @@ class Run:
 
     Attributes:
         look: how to look at its jobs afterwards, in a sentence.
+        caches: to be closed.
     """
 
     def __init__(self, api: Api, options: RunOptions, planned: Plan, store: Store, board: Board) -> None:
         self._api, self._options, self._plan, self._board = api, options, planned, board
         self._store, self._checkouts = store, Checkouts(store.scratch, planned, board.note)
+        self.caches = Caches.of(planned, options, board.note)
         self._schedule = begin(planned.pipeline, planned.play)
         self._sights: dict[str, Sight] = {}
         self._waiting: dict[asyncio.Task[None], str] = {}
@@ -119,6 +123,8 @@ class Run:
             await self._checkouts.prepare(self._options.workspace_limit - files.size)
         if files.entries or any(job.artifacts for job in jobs):
             await may_execute(self._api, self._api.namespace)
+        else:
+            await self.caches.check(self._api)
         pools = {str(self._spec(job).get("poolName") or DEFAULT_POOL) for job in jobs}
         with suppress(ApiError):  # who may not read pools may use them
             for pool in sorted(pools):
@@ -191,10 +197,12 @@ class Run:
         view = JobView(self._board, job.name, self._doing)
         bundle = await asyncio.to_thread(self._bundle, job)
         spec = trusting(self._spec(job)) if bundle.has_git else self._spec(job)
+        found = await asyncio.to_thread(self.caches.find, job)
         spec, transfer = prepare(
             spec,
             bundle=bundle,
             artifacts=job.artifacts,
+            caching=found.caching,
             into=self._store.folder(job),
             limits=Limits(workspace=self._options.workspace_limit, artifacts=self._options.artifacts_limit),
             progress=view.moved,
@@ -205,6 +213,8 @@ class Run:
             taken = await transfer.finish(succeeded=ended.phase is Phase.SUCCEEDED)
         finally:
             await transfer.aclose()
+        if said := await asyncio.to_thread(self.caches.keep, job, found, transfer.saved, transfer.not_restored):
+            self._board.event(f"{job.name}: {said}")
         if taken is not None:
             await asyncio.to_thread(self._store.add, job, taken, view.note)
         return ended, taken
