@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cijob.cli.files.archive import CACHES
 from cijob.cli.files.packing import Packing, fetch
+from cijob.cli.files.unchanged import unchanged
 from cijob.importers.gitlab.model import When
 
 if TYPE_CHECKING:
@@ -34,10 +35,17 @@ class Restored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToSave:
-    """A cache that is to be saved, and the archive that is to be written."""
+    """A cache that is to be saved.
+
+    Attributes:
+        cache: which.
+        target: the archive that is to be written.
+        before: what was brought in of it, under its own key.
+    """
 
     cache: Cache
     target: Path
+    before: Restored | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +54,8 @@ class Saved:
 
     Attributes:
         cache: which.
-        archive: what is to be kept; None where there was nothing, or where it could not be taken.
+        archive: what is to be kept; None where there was nothing, nothing new, or where it could not be taken.
+        unchanged: whether its files are what was brought in.
         size: bytes, unpacked.
         problem: a sentence why it could not be taken, or empty.
     """
@@ -54,6 +63,7 @@ class Saved:
     cache: Cache
     archive: Path | None = None
     size: int = 0
+    unchanged: bool = False
     problem: str = ""
 
 
@@ -78,14 +88,8 @@ def wanted(when: When, *, success: bool) -> bool:
     return when is When.ALWAYS or when is (When.ON_SUCCESS if success else When.ON_FAILURE)
 
 
-async def save(
-    place: Place,
-    listing: Listing,
-    one: ToSave,
-    scope: Scope,
-    packing: Packing,
-) -> Saved:
-    """Have the files of a cache archived.
+async def save(place: Place, listing: Listing, one: ToSave, scope: Scope, packing: Packing) -> Saved:
+    """Have the files of a cache archived, unless they are what was brought in.
 
     Raises:
         ApiError: the container cannot be reached, or is gone.
@@ -95,6 +99,8 @@ async def save(
     chosen, _ = scope.choose(listing, one.cache.paths, untracked=one.cache.untracked)
     if not chosen:
         return Saved(cache=one.cache)
+    if one.before is not None and await unchanged(place, chosen, one.before.archive):
+        return Saved(cache=one.cache, size=one.before.size, unchanged=True)
     kept = await fetch(place, chosen, (), one.target, packing)
     return Saved(cache=one.cache, archive=one.target, size=kept.size)
 

@@ -84,24 +84,27 @@ class Caches:
         store = self._store
         if store is None or not job.caches:
             return Found(Caching())
-        restored: list[Restored] = []
+        restored: dict[int, Restored] = {}
         told: list[str] = []
-        left = self._limit
-        for cache in job.caches:
+        for index, cache in enumerate(job.caches):
             if not cache.pulls:
                 continue
             found = self._found(store, job, cache)
-            if found is not None and found.size > left:
+            used = sum(one.size for one in restored.values())
+            if found is not None and found.size > self._limit - used:
                 self._note(
-                    f"{job.name}: the cache {found.key} is not restored: {mib(found.size)} are above --cache-limit"
+                    f"{job.name}: the cache {found.key} is not restored: its {mib(found.size)} are above --cache-limit"
                 )
                 continue
             told.append(_told(cache, found))
             if found is not None:
-                restored.append(found)
-                left -= found.size
-        to_save = tuple(ToSave(cache=cache, target=store.target()) for cache in job.caches if cache.pushes)
-        return Found(Caching(restored=tuple(restored), to_save=to_save, most_bytes=self._limit), tuple(told))
+                restored[index] = found
+        to_save = tuple(
+            ToSave(cache=cache, target=store.target(), before=_own(cache, restored.get(index)))
+            for index, cache in enumerate(job.caches)
+            if cache.pushes
+        )
+        return Found(Caching(restored=tuple(restored.values()), to_save=to_save, most_bytes=self._limit), tuple(told))
 
     def _found(self, store: CacheStore, job: PipelineJob, cache: Cache) -> Restored | None:
         try:
@@ -121,6 +124,8 @@ class Caches:
         for one in saved:
             if one.problem:
                 self._note(f"{job.name}: the cache {one.cache.key} was not saved: {one.problem}")
+            elif one.unchanged:
+                told.append(f"{one.cache.key} unchanged")
             elif one.archive is None:
                 told.append(f"{one.cache.key} not saved, as it has no files")
             elif self._kept(job, one.cache.key, one.archive):
@@ -138,9 +143,14 @@ class Caches:
         return True
 
 
+def _own(cache: Cache, found: Restored | None) -> Restored | None:
+    """What was found, if it is this cache's and no other's that stands in for it."""
+    return found if found is not None and found.key == cache.key else None
+
+
 def _told(cache: Cache, found: Restored | None) -> str:
     """What became of a cache that was to be restored."""
     if found is None:
         return f"{cache.key} not found"
-    instead = "" if found.key == cache.key else f"{cache.key} from "
-    return f"{instead}{found.key} restored ({mib(found.size)})"
+    size = mib(found.size)
+    return f"{cache.key} restored ({size})" if _own(cache, found) else f"{found.key} restored for {cache.key} ({size})"
