@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -128,24 +129,43 @@ def folder_of(environment: Mapping[str, str]) -> Path:
 
 def make_room(root: Path, newest: Path, most: int = MOST_KEPT) -> None:
     """Remove what was not used for longest, until so many bytes are left, and what killed runs left. `newest` stays."""
-    now, found = time.time(), []
-    for path in root.glob("*/*.tar"):
-        with suppress(OSError):  # another run was faster
-            known = path.stat()
-            if path.parent.name.startswith(_RUN):
-                continue
-            found.append((path == newest, known.st_mtime, known.st_size, path))
-    total = sum(size for _, _, size, _ in found)
-    for is_newest, _, size, path in sorted(found):
-        if total <= most or is_newest:
+    runs, archives = _found(root)
+    total = sum(one.size for one in archives)
+    for one in sorted(archives, key=lambda one: one.used):
+        if total <= most:
             break
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-            total -= size
-    for left in root.glob(f"{_RUN}*"):
-        with suppress(OSError):
-            if left.stat().st_mtime < now - _LEFT_BEHIND:
-                shutil.rmtree(left, ignore_errors=True)
+        if one.path != newest:
+            one.path.unlink(missing_ok=True)
+            total -= one.size
+    for run in runs:
+        with suppress(OSError):  # it was closed meanwhile
+            if run.stat().st_mtime < time.time() - _LEFT_BEHIND:
+                shutil.rmtree(run, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Archive:
+    """An archive that is kept: bytes, and the second since 1970 of its last use."""
+
+    path: Path
+    size: int
+    used: float
+
+
+def _found(root: Path) -> tuple[list[Path], list[_Archive]]:
+    """The folders of runs, and all archives; other runs may remove any of them at any moment."""
+    runs: list[Path] = []
+    archives: list[_Archive] = []
+    for folder in root.iterdir():
+        if folder.name.startswith(_RUN):
+            runs.append(folder)
+            continue
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    known = entry.stat(follow_symlinks=False)
+                    archives.append(_Archive(Path(entry.path), known.st_size, known.st_mtime))
+    return runs, archives
 
 
 def _name(readable: str, whole: str) -> str:
