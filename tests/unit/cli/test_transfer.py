@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tarfile
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,13 +20,12 @@ from cijob.cli.files.collect import Taken
 from cijob.cli.files.execute import Result
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 from cijob.importers.gitlab.model import Artifacts, When
-from tests.unit.launcher.userland import SECONDS, SHELLS, Container, needed
+from tests.unit.cli.execs import NO_API, a_container, answers, run_beside
+from tests.unit.launcher.userland import SECONDS, SHELLS, Container
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from cijob.cli.api import Api
 
 TOKEN = "transfer-0123456789abcdef"  # noqa: S105  not a secret
 SPEC: dict[str, Any] = {"image": "a", "script": ["make"], "beforeScript": ["b"], "afterScript": ["c"]}
@@ -35,26 +34,7 @@ SPEC: dict[str, Any] = {"image": "a", "script": ["make"], "beforeScript": ["b"],
 @pytest.fixture(params=SHELLS)
 def job(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
     """A job container in each userland, with the tools that files need."""
-    container = Container(tmp_path / "cijob", str(request.param))
-    for tool in ("find", "tar", "xargs"):
-        (container.bin / tool).symlink_to(needed("busybox" if request.param == "busybox" else tool))
-    return container
-
-
-def run_beside(job: Container, name: str, *arguments: str, stdin: bytes = b"", folder: Path | None = None) -> Result:
-    """Run a shell file in the job's container, as an exec does; the result has stdout and stderr behind each other."""
-    shell, *options = packing.shell(name, *arguments)
-    assert shell == "/bin/sh"
-    done = subprocess.run(
-        [str(job.bin / "sh"), *options],
-        input=stdin,
-        capture_output=True,
-        env=job.env,
-        cwd=folder,
-        check=False,
-        timeout=SECONDS,
-    )
-    return Result(done.returncode, done.stdout + done.stderr)
+    return a_container(tmp_path / "cijob", str(request.param))
 
 
 def mark(job: Container, kind: str, text: str = "") -> None:
@@ -280,35 +260,7 @@ def test_too_many_bytes_are_refused_before_anything_is_created(tmp_path: Path) -
 # --- the transfer -----------------------------------------------------------------------------------------------------------
 
 
-class Executed:
-    """FAKE of `execute`: each call takes the next answer, after reading all of its input."""
-
-    def __init__(self, *answers: Result | Exception) -> None:
-        self.answers = list(answers)
-        self.commands: list[str] = []
-        self.words: list[list[str]] = []
-        self.inputs: list[bytes] = []
-
-    async def __call__(
-        self,
-        *where: object,
-        stdin: AsyncIterator[bytes] | None = None,
-        on_output: Callable[[bytes], Awaitable[None]] | None = None,
-    ) -> Result:
-        words = cast("Sequence[str]", where[-1])
-        self.commands.append(words[3])
-        self.words.append(list(words))
-        self.inputs.append(b"".join([data async for data in stdin]) if stdin is not None else b"")
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        if on_output is not None:
-            await on_output(answer.stderr)
-        return answer
-
-
 NOTHING = taking.Wishes(scope=packing.Scope(known=None, working_dir="/workspace"))
-NO_API = cast("Api", None)
 
 
 @pytest.fixture
@@ -321,12 +273,6 @@ def moving(tmp_path: Path, artifacts: Artifacts | None = None) -> tuple[transfer
     spec, made = transfer.prepare(SPEC, bundle=bundle(tmp_path / "w"), artifacts=artifacts, into=tmp_path)
     token = spec["beforeScript"][0].partition("=")[2].partition(" ")[0]
     return made, token
-
-
-def answers(monkeypatch: pytest.MonkeyPatch, *given: Result | Exception) -> Executed:
-    executed = Executed(*given)
-    monkeypatch.setattr(packing, "execute", executed)
-    return executed
 
 
 @pytest.mark.usefixtures("no_pauses")

@@ -35,15 +35,17 @@ class Kind:
         what: a word in the plural.
         less: how there can be fewer of them, or more be allowed.
         room: how this machine gets room for them; `{tmp}` is where temporary files are.
+        allowed: bytes of all of them together, where a limit is what others left of it.
     """
 
     what: str
     less: str
     room: str
+    allowed: int | None = None
 
     def too_large(self, limit: int) -> CliError:
         """What is said of files above the limit in bytes."""
-        return CliError(f"the {self.what} are more than {mib(limit)}", self.less)
+        return CliError(f"the {self.what} are more than {mib(self.allowed or limit)}", self.less)
 
     def not_kept(self, error: OSError) -> str:
         """What is said where this machine has no room for them."""

@@ -135,8 +135,9 @@ def make_room(root: Path, newest: Path, most: int = MOST_KEPT) -> None:
         if total <= most:
             break
         if one.path != newest:
-            one.path.unlink(missing_ok=True)
-            total -= one.size
+            with suppress(OSError):
+                one.path.unlink(missing_ok=True)
+                total -= one.size
     for run in runs:
         with suppress(OSError):  # it was closed meanwhile
             if run.stat().st_mtime < time.time() - _LEFT_BEHIND:

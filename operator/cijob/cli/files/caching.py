@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cijob.cli.files.archive import CACHES
@@ -108,7 +108,7 @@ async def save(place: Place, listing: Listing, one: ToSave, scope: Scope, packin
 def packing_for(caching: Caching, used: int, progress: Callable[[str, int, int], None]) -> Packing:
     """How the next cache is fetched, after those of a job that have so many bytes."""
     return Packing(
-        kind=CACHES,
+        kind=replace(CACHES, allowed=caching.most_bytes),
         most_bytes=max(caching.most_bytes - used, 0),
         most_entries=caching.most_entries,
         progress=progress,
