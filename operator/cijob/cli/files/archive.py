@@ -82,8 +82,16 @@ def keep(
     A raw archive may be several, one behind the other. `wanted` goes into the archive; of `texts` the contents are given, as UTF-8.
 
     Raises:
-        CliError: the raw archive is damaged or lacks something, or holds more than `limit` bytes.
+        CliError: the raw archive is damaged or lacks something, or holds more than `limit` bytes. No archive is left then.
     """
+    try:
+        return _keep(raw, archive, wanted, texts, limit, kind)
+    except CliError:
+        archive.unlink(missing_ok=True)
+        raise
+
+
+def _keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[str], limit: int, kind: Kind) -> Kept:
     names: dict[str, None] = {}
     found: dict[str, str] = {}
     size = 0

@@ -154,17 +154,14 @@ async def fetch(place: Place, chosen: Sequence[str], texts: Sequence[str], targe
             f"the {kind.what} are {len(asked)} files, and {packing.most_entries} are allowed",
             "Archive them in the job.",
         )
-    raw, kept = target.with_suffix(".part"), None
+    raw = target.with_suffix(".part")
     try:
         with raw.open("wb") as file:
             await _pack(place, asked, _Bounded(file, packing, _PER_ENTRY * len(asked) + _AROUND))
         wanted = frozenset(chosen), frozenset(texts)
-        kept = await asyncio.to_thread(archive.keep, raw, target, *wanted, packing.most_bytes, kind)
+        return await asyncio.to_thread(archive.keep, raw, target, *wanted, packing.most_bytes, kind)
     finally:
         raw.unlink(missing_ok=True)
-        if kept is None:
-            target.unlink(missing_ok=True)
-    return kept
 
 
 @dataclass(slots=True)
