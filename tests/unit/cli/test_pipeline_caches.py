@@ -1,0 +1,189 @@
+"""The caches of a run: what is told of them, what they are bounded by, and that nothing of them is an error."""
+
+from __future__ import annotations
+
+import errno
+import tarfile
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from cijob.cli.errors import CliError
+from cijob.cli.files.cachestore import CacheStore
+from cijob.cli.files.caching import Saved
+from cijob.cli.options import Target
+from cijob.cli.pipeline import caches as module
+from cijob.cli.pipeline.caches import Caches
+from cijob.cli.pipeline.plan import Plan
+from cijob.cli.runoptions import RunOptions
+from cijob.importers.gitlab.model import Cache, PipelineJob, Policy, Ref
+from tests.unit.cli.pipelines import a_job, a_pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cijob.cli.api import Api
+
+KIB = 1024
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    return tmp_path / "xdg/cijob/caches"
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """The notes."""
+    return []
+
+
+@pytest.fixture
+def caches(tmp_path: Path, told: list[str]) -> Iterator[Caches]:
+    made = Caches(tmp_path, 10 * KIB, told.append)
+    made.open()
+    yield made
+    made.close()
+
+
+def of(*keys: str, **fields: Any) -> PipelineJob:  # noqa: ANN401  of a Cache
+    """A job with a cache for each key."""
+    return a_job("job", caches=tuple(Cache(key=key, paths=("a",), **fields) for key in keys))
+
+
+def left(target: Path, size: int) -> Path:
+    """An archive as `Transfer` leaves it."""
+    with tarfile.open(target, "w:", format=tarfile.GNU_FORMAT) as tar:
+        member = tarfile.TarInfo("a")
+        member.size = size
+        tar.addfile(member, BytesIO(bytes(size)))
+    return target
+
+
+def run(caches: Caches, job: PipelineJob, **sizes: int) -> str:
+    """A job that leaves so many bytes in its caches; gives what is told."""
+    found = caches.find(job)
+    saved = [
+        Saved(cache=one.cache, archive=left(one.target, sizes[one.cache.key]), size=sizes[one.cache.key])
+        for one in found.caching.to_save
+        if one.cache.key in sizes
+    ]
+    return caches.keep(job, found, tuple(saved), "")
+
+
+def test_a_line_says_what_was_restored_and_saved(caches: Caches, told: list[str]) -> None:
+    job = of("k")
+    assert run(caches, job, k=KIB) == "caches: k not found, k saved (1.0 KiB)"
+    assert run(caches, job, k=2 * KIB) == "caches: k restored (1.0 KiB), k saved (2.0 KiB)"
+    assert (
+        run(caches, of("new", fallback_keys=("none", "k")), new=1)
+        == "caches: k restored for new (2.0 KiB), new saved (1 B)"
+    )
+    assert run(caches, of("k", policy=Policy.PULL), k=5) == "caches: k restored (2.0 KiB)"
+    assert run(caches, of("k", policy=Policy.PUSH), k=7) == "caches: k saved (7 B)"
+    assert run(caches, of("k"), k=7) == "caches: k restored (7 B), k saved (7 B)"
+    assert run(caches, a_job("without")) == ""
+    assert told == []
+
+
+def test_caches_that_were_not_taken_are_told(caches: Caches, told: list[str]) -> None:
+    job = of("a", "b", "c", policy=Policy.PUSH)
+    found = caches.find(job)
+    a, b, c = (one.cache for one in found.caching.to_save)
+    saved = Saved(cache=a, problem="no tar"), Saved(cache=b, unchanged=True), Saved(cache=c)
+    assert caches.keep(job, found, saved, "") == "caches: b unchanged, c not saved, as it has no files"
+    assert told == ["job: the cache a was not saved: no tar"]
+
+
+def test_caches_that_were_not_unpacked_are_not_told_as_restored(caches: Caches, told: list[str]) -> None:
+    run(caches, of("k"), k=1)
+    found = caches.find(of("k"))
+    assert caches.keep(of("k"), found, (), "no room") == ""
+    assert told == ["job: its caches were not restored: no room"]
+
+
+def test_only_a_caches_own_archive_is_compared_with(caches: Caches) -> None:
+    run(caches, of("k"), k=1)
+    (own,) = caches.find(of("k")).caching.to_save
+    (other,) = caches.find(of("new", fallback_keys=("k",))).caching.to_save
+    (pushed,) = caches.find(of("k", policy=Policy.PUSH)).caching.to_save
+    assert own.before is not None
+    assert (other.before, pushed.before) == (None, None)
+
+
+def test_what_is_above_the_limit_together_is_not_restored(caches: Caches, told: list[str]) -> None:
+    run(caches, of("a", "b", "c"), a=6 * KIB, b=5 * KIB, c=4 * KIB)
+    found = caches.find(of("a", "b", "c", "d"))
+    assert [one.key for one in found.caching.restored] == ["a", "c"]
+    assert told == ["job: the cache b is not restored: its 5.0 KiB are above --cache-limit"]
+    assert [one.before is not None for one in found.caching.to_save] == [True, False, True, False]
+
+
+def test_a_damaged_one_is_told_and_replaced(caches: Caches, told: list[str], root: Path) -> None:
+    run(caches, of("k"), k=1)
+    (path,) = (one for one in root.glob("*/k-*.tar"))
+    path.write_bytes(b"")
+    assert run(caches, of("k"), k=3) == "caches: k not found, k saved (3 B)"
+    assert told == ["job: the cache k was damaged, and is gone"]
+
+
+def test_a_full_disk_is_told(caches: Caches, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(CacheStore, "put", full)
+    assert run(caches, of("k"), k=1) == "caches: k not found"
+    monkeypatch.setattr(CacheStore, "find", full)
+    assert caches.find(of("k")).caching.restored == ()
+    assert [one.partition(": No space")[0] for one in told] == [
+        "job: the cache k was not saved: the caches cannot be kept on this machine",
+        "job: the cache k is not restored",
+    ]
+
+
+def test_a_folder_that_cannot_be_made_leaves_the_caches_out(tmp_path: Path, told: list[str], root: Path) -> None:
+    root.parent.mkdir(parents=True)
+    root.write_text("in the way")
+    made = Caches(tmp_path, KIB, told.append)
+    made.open()
+    assert run(made, of("k"), k=1) == ""
+    assert told == [f"caches are neither restored nor saved: {root} cannot be used: File exists"]
+
+
+@pytest.mark.parametrize(
+    ("options", "job", "made"),
+    [({}, of("k"), True), ({"caches": False}, of("k"), False), ({}, a_job("without"), False)],
+)
+def test_folders_are_made_where_there_are_caches_to_keep(
+    tmp_path: Path, told: list[str], root: Path, options: dict[str, Any], job: PipelineJob, made: bool
+) -> None:
+    planned = Plan(pipeline=a_pipeline(job), number=1, folder=tmp_path, play=frozenset(), ref=Ref())
+    found = Caches.of(planned, RunOptions(target=Target(), **options), told.append)
+    assert root.exists() is made
+    found.close()
+    assert list(root.parent.rglob("*")) == ([root] if made else [])
+
+
+async def test_who_may_not_move_files_runs_without_caches(
+    caches: Caches, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def refuse(_api: object, namespace: str) -> None:
+        asked.append(namespace)
+        raise CliError("you may not run commands in running jobs", "Ask for it.")
+
+    class FakeApi:
+        """FAKE: it has a namespace only."""
+
+        namespace = "n"
+
+    monkeypatch.setattr(module, "may_execute", refuse)
+    await caches.check(cast("Api", FakeApi()))
+    assert told == ["caches are neither restored nor saved: you may not run commands in running jobs"]
+    assert caches.find(of("k")).caching.to_save == ()
+    await caches.check(cast("Api", FakeApi()))
+    assert asked == ["n"]
