@@ -87,7 +87,8 @@ def keep(
     try:
         return _keep(raw, archive, wanted, texts, limit, kind)
     except CliError:
-        archive.unlink(missing_ok=True)
+        if archive.is_file():
+            archive.unlink()
         raise
 
 
