@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cijob.cli.api import Api
+    from cijob.cli.pipeline.boards import Board
 
 KIB = 1024
 
@@ -35,15 +36,33 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "xdg/cijob/caches"
 
 
+class Told:
+    """FAKE of a board: it keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.events: list[str] = []
+        self.note, self.event = self.notes.append, self.events.append
+
+
 @pytest.fixture
-def told() -> list[str]:
+def board() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def told(board: Told) -> list[str]:
     """The notes."""
-    return []
+    return board.notes
+
+
+def a_run(project: Path, board: Told, limit: int = 10 * KIB) -> Caches:
+    return Caches(project, limit, cast("Board", board))
 
 
 @pytest.fixture
-def caches(tmp_path: Path, told: list[str]) -> Iterator[Caches]:
-    made = Caches(tmp_path, 10 * KIB, told.append)
+def caches(tmp_path: Path, board: Told) -> Iterator[Caches]:
+    made = a_run(tmp_path, board)
     made.open()
     yield made
     made.close()
@@ -63,46 +82,50 @@ def left(target: Path, size: int) -> Path:
     return target
 
 
-def run(caches: Caches, job: PipelineJob, **sizes: int) -> str:
-    """A job that leaves so many bytes in its caches; gives what is told."""
+def run(caches: Caches, job: PipelineJob, **sizes: int) -> None:
+    """A job that leaves so many bytes in its caches."""
     found = caches.find(job)
     saved = [
         Saved(cache=one.cache, archive=left(one.target, sizes[one.cache.key]), size=sizes[one.cache.key])
         for one in found.caching.to_save
         if one.cache.key in sizes
     ]
-    return caches.keep(job, found, tuple(saved), "")
+    caches.keep(job, found, tuple(saved), "")
 
 
-def test_a_line_says_what_was_restored_and_saved(caches: Caches, told: list[str]) -> None:
-    job = of("k")
-    assert run(caches, job, k=KIB) == "caches: k not found, k saved (1.0 KiB)"
-    assert run(caches, job, k=2 * KIB) == "caches: k restored (1.0 KiB), k saved (2.0 KiB)"
-    assert (
-        run(caches, of("new", fallback_keys=("none", "k")), new=1)
-        == "caches: k restored for new (2.0 KiB), new saved (1 B)"
-    )
-    assert run(caches, of("k", policy=Policy.PULL), k=5) == "caches: k restored (2.0 KiB)"
-    assert run(caches, of("k", policy=Policy.PUSH), k=7) == "caches: k saved (7 B)"
-    assert run(caches, of("k"), k=7) == "caches: k restored (7 B), k saved (7 B)"
-    assert run(caches, a_job("without")) == ""
-    assert told == []
+def test_a_line_says_what_was_restored_and_saved(caches: Caches, board: Told) -> None:
+    run(caches, of("k"), k=KIB)
+    run(caches, of("k"), k=2 * KIB)
+    run(caches, of("new", fallback_keys=("none", "k")), new=1)
+    run(caches, of("k", policy=Policy.PULL), k=5)
+    run(caches, of("k", policy=Policy.PUSH), k=7)
+    run(caches, of("k"), k=7)
+    run(caches, a_job("without"))
+    assert board.events == [
+        "job: caches: k not found, k saved (1.0 KiB)",
+        "job: caches: k restored (1.0 KiB), k saved (2.0 KiB)",
+        "job: caches: k restored for new (2.0 KiB), new saved (1 B)",
+        "job: caches: k restored (2.0 KiB)",
+        "job: caches: k saved (7 B)",
+        "job: caches: k restored (7 B), k saved (7 B)",
+    ]
+    assert board.notes == []
 
 
-def test_caches_that_were_not_taken_are_told(caches: Caches, told: list[str]) -> None:
+def test_caches_that_were_not_taken_are_told(caches: Caches, board: Told) -> None:
     job = of("a", "b", "c", policy=Policy.PUSH)
     found = caches.find(job)
     a, b, c = (one.cache for one in found.caching.to_save)
-    saved = Saved(cache=a, problem="no tar"), Saved(cache=b, unchanged=True), Saved(cache=c)
-    assert caches.keep(job, found, saved, "") == "caches: b unchanged, c not saved, as it has no files"
-    assert told == ["job: the cache a was not saved: no tar"]
+    caches.keep(job, found, (Saved(cache=a, problem="no tar"), Saved(cache=b, unchanged=True), Saved(cache=c)), "")
+    assert board.events == ["job: caches: b unchanged, c not saved, as it has no files"]
+    assert board.notes == ["job: the cache a was not saved: no tar"]
 
 
-def test_caches_that_were_not_unpacked_are_not_told_as_restored(caches: Caches, told: list[str]) -> None:
+def test_caches_that_were_not_unpacked_are_not_told_as_restored(caches: Caches, board: Told) -> None:
     run(caches, of("k"), k=1)
-    found = caches.find(of("k"))
-    assert caches.keep(of("k"), found, (), "no room") == ""
-    assert told == ["job: its caches were not restored: no room"]
+    caches.keep(of("k"), caches.find(of("k")), (), "no room")
+    assert board.events == ["job: caches: k not found, k saved (1 B)"]
+    assert board.notes == ["job: its caches were not restored: no room"]
 
 
 def test_only_a_caches_own_archive_is_compared_with(caches: Caches) -> None:
@@ -122,35 +145,38 @@ def test_what_is_above_the_limit_together_is_not_restored(caches: Caches, told: 
     assert [one.before is not None for one in found.caching.to_save] == [True, False, True, False]
 
 
-def test_a_damaged_one_is_told_and_replaced(caches: Caches, told: list[str], root: Path) -> None:
+def test_a_damaged_one_is_told_and_replaced(caches: Caches, board: Told, root: Path) -> None:
     run(caches, of("k"), k=1)
     (path,) = (one for one in root.glob("*/k-*.tar"))
     path.write_bytes(b"")
-    assert run(caches, of("k"), k=3) == "caches: k not found, k saved (3 B)"
-    assert told == ["job: the cache k was damaged, and is gone"]
+    run(caches, of("k"), k=3)
+    assert board.events[1:] == ["job: caches: k not found, k saved (3 B)"]
+    assert board.notes == ["job: the cache k was damaged, and is gone"]
 
 
-def test_a_full_disk_is_told(caches: Caches, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told(caches: Caches, board: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(CacheStore, "put", full)
-    assert run(caches, of("k"), k=1) == "caches: k not found"
+    run(caches, of("k"), k=1)
+    assert board.events == ["job: caches: k not found"]
     monkeypatch.setattr(CacheStore, "find", full)
     assert caches.find(of("k")).caching.restored == ()
-    assert [one.partition(": No space")[0] for one in told] == [
+    assert [one.partition(": No space")[0] for one in board.notes] == [
         "job: the cache k was not saved: the caches cannot be kept on this machine",
         "job: the cache k is not restored",
     ]
 
 
-def test_a_folder_that_cannot_be_made_leaves_the_caches_out(tmp_path: Path, told: list[str], root: Path) -> None:
+def test_a_folder_that_cannot_be_made_leaves_the_caches_out(tmp_path: Path, board: Told, root: Path) -> None:
     root.parent.mkdir(parents=True)
     root.write_text("in the way")
-    made = Caches(tmp_path, KIB, told.append)
+    made = a_run(tmp_path, board)
     made.open()
-    assert run(made, of("k"), k=1) == ""
-    assert told == [f"caches are neither restored nor saved: {root} cannot be used: File exists"]
+    run(made, of("k"), k=1)
+    assert board.events == []
+    assert board.notes == [f"caches are neither restored nor saved: {root} cannot be used: File exists"]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +184,10 @@ def test_a_folder_that_cannot_be_made_leaves_the_caches_out(tmp_path: Path, told
     [({}, of("k"), True), ({"caches": False}, of("k"), False), ({}, a_job("without"), False)],
 )
 def test_folders_are_made_where_there_are_caches_to_keep(
-    tmp_path: Path, told: list[str], root: Path, options: dict[str, Any], job: PipelineJob, made: bool
+    tmp_path: Path, board: Told, root: Path, options: dict[str, Any], job: PipelineJob, made: bool
 ) -> None:
     planned = Plan(pipeline=a_pipeline(job), number=1, folder=tmp_path, play=frozenset(), ref=Ref())
-    found = Caches.of(planned, RunOptions(target=Target(), **options), told.append)
+    found = Caches.of(planned, RunOptions(target=Target(), **options), cast("Board", board))
     assert root.exists() is made
     found.close()
     assert list(root.parent.rglob("*")) == ([root] if made else [])

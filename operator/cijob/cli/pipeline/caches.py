@@ -17,11 +17,11 @@ from cijob.cli.files.caching import Caching, Restored, ToSave
 from cijob.cli.files.execute import check as may_execute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from cijob.cli.api import Api
     from cijob.cli.files.caching import Saved
+    from cijob.cli.pipeline.boards import Board
     from cijob.cli.pipeline.plan import Plan
     from cijob.cli.runoptions import RunOptions
     from cijob.importers.gitlab.model import Cache, PipelineJob
@@ -38,17 +38,18 @@ class Found:
 class Caches:
     """The caches of one run, once it is opened. To be closed.
 
-    `note` gets sentences about what is wrong, `limit` is how many bytes a job's caches may have together, unpacked.
+    `limit` is how many bytes a job's caches may have together, unpacked. `board` gets a note about what is wrong, and an event
+    about what became of a job's caches.
     """
 
-    def __init__(self, project: Path, limit: int, note: Callable[[str], None]) -> None:
-        self._project, self._limit, self._note = project, limit, note
+    def __init__(self, project: Path, limit: int, board: Board) -> None:
+        self._project, self._limit, self._board = project, limit, board
         self._store: CacheStore | None = None
 
     @classmethod
-    def of(cls, planned: Plan, options: RunOptions, note: Callable[[str], None]) -> Caches:
+    def of(cls, planned: Plan, options: RunOptions, board: Board) -> Caches:
         """Those of a pipeline; opened if its jobs have any and the options keep them."""
-        made = cls(planned.folder, options.cache_limit, note)
+        made = cls(planned.folder, options.cache_limit, board)
         if options.caches and any(job.caches for job in planned.pipeline.jobs):
             made.open()
         return made
@@ -70,7 +71,7 @@ class Caches:
 
     def leave_out(self, why: str) -> None:
         """Neither restores nor saves any more; why not is told."""
-        self._note(f"caches are neither restored nor saved: {why}")
+        self._board.note(f"caches are neither restored nor saved: {why}")
         self.close()
 
     def close(self) -> None:
@@ -92,7 +93,7 @@ class Caches:
             found = self._found(store, job, cache)
             used = sum(one.size for one in restored.values())
             if found is not None and found.size > self._limit - used:
-                self._note(
+                self._board.note(
                     f"{job.name}: the cache {found.key} is not restored: its {mib(found.size)} are above --cache-limit"
                 )
                 continue
@@ -110,27 +111,28 @@ class Caches:
         try:
             found, damaged = store.find((cache.key, *cache.fallback_keys))
         except OSError as error:
-            self._note(f"{job.name}: the cache {cache.key} is not restored: {error.strerror}")
+            self._board.note(f"{job.name}: the cache {cache.key} is not restored: {error.strerror}")
             return None
         for key in damaged:
-            self._note(f"{job.name}: the cache {key} was damaged, and is gone")
+            self._board.note(f"{job.name}: the cache {key} was damaged, and is gone")
         return found
 
-    def keep(self, job: PipelineJob, found: Found, saved: tuple[Saved, ...], not_restored: str) -> str:
-        """Keep what was taken of a job; gives a line about all of its caches, or nothing where there is nothing to say."""
+    def keep(self, job: PipelineJob, found: Found, saved: tuple[Saved, ...], not_restored: str) -> None:
+        """Keep what was taken of a job, and tell in a line about all of its caches."""
         if not_restored:
-            self._note(f"{job.name}: its caches were not restored: {not_restored}")
+            self._board.note(f"{job.name}: its caches were not restored: {not_restored}")
         told = list(() if not_restored else found.told)
         for one in saved:
             if one.problem:
-                self._note(f"{job.name}: the cache {one.cache.key} was not saved: {one.problem}")
+                self._board.note(f"{job.name}: the cache {one.cache.key} was not saved: {one.problem}")
             elif one.unchanged:
                 told.append(f"{one.cache.key} unchanged")
             elif one.archive is None:
                 told.append(f"{one.cache.key} not saved, as it has no files")
             elif self._kept(job, one.cache.key, one.archive):
                 told.append(f"{one.cache.key} saved ({mib(one.size)})")
-        return f"caches: {', '.join(told)}" if told else ""
+        if told:
+            self._board.event(f"{job.name}: caches: {', '.join(told)}")
 
     def _kept(self, job: PipelineJob, key: str, archive: Path) -> bool:
         if self._store is None:
@@ -138,7 +140,7 @@ class Caches:
         try:
             self._store.put(key, archive)
         except OSError as error:
-            self._note(f"{job.name}: the cache {key} was not saved: {CACHES.not_kept(error)}")
+            self._board.note(f"{job.name}: the cache {key} was not saved: {CACHES.not_kept(error)}")
             return False
         return True
 

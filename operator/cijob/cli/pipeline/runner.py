@@ -87,7 +87,7 @@ class Run:
     def __init__(self, api: Api, options: RunOptions, planned: Plan, store: Store, board: Board) -> None:
         self._api, self._options, self._plan, self._board = api, options, planned, board
         self._store, self._checkouts = store, Checkouts(store.scratch, planned, board.note)
-        self.caches = Caches.of(planned, options, board.note)
+        self.caches = Caches.of(planned, options, board)
         self._schedule = begin(planned.pipeline, planned.play)
         self._sights: dict[str, Sight] = {}
         self._waiting: dict[asyncio.Task[None], str] = {}
@@ -213,8 +213,7 @@ class Run:
             taken = await transfer.finish(succeeded=ended.phase is Phase.SUCCEEDED)
         finally:
             await transfer.aclose()
-        if said := await asyncio.to_thread(self.caches.keep, job, found, transfer.saved, transfer.not_restored):
-            self._board.event(f"{job.name}: {said}")
+        await asyncio.to_thread(self.caches.keep, job, found, transfer.saved, transfer.not_restored)
         if taken is not None:
             await asyncio.to_thread(self._store.add, job, taken, view.note)
         return ended, taken
@@ -255,7 +254,9 @@ class Run:
             await creation.cancel(self._api, self._api.namespace, *self._created[job], self._mode)
 
     def _end(self, job: PipelineJob, ended: Outcome) -> None:
-        why = "" if ended.phase is Phase.SUCCEEDED else _why(ended)
+        # The status's sentence has the exit code where that says something.
+        sentence = ended.message or ended.reason or f"exit code {ended.exit_code}"
+        why = "" if ended.phase is Phase.SUCCEEDED else sentence
         self._see(job.name, ended=time.monotonic(), doing="", why=why)
         match ended.phase:
             case Phase.SUCCEEDED:
@@ -295,8 +296,3 @@ class Run:
         """What a job does now."""
         self._see(name, doing=text)
         self._board.show(self._schedule, self._sights)
-
-
-def _why(ended: Outcome) -> str:
-    """What went wrong: the status's sentence, which has the exit code where that says something."""
-    return ended.message or ended.reason or f"exit code {ended.exit_code}"
