@@ -17,6 +17,7 @@ from cijob.cli.pipeline import caches as module
 from cijob.cli.pipeline.caches import Caches
 from cijob.cli.pipeline.plan import Plan
 from cijob.cli.runoptions import RunOptions
+from cijob.errors import ApiError
 from cijob.importers.gitlab.model import Cache, PipelineJob, Policy, Ref
 from tests.unit.cli.pipelines import a_job, a_pipeline
 
@@ -193,23 +194,46 @@ def test_folders_are_made_where_there_are_caches_to_keep(
     assert list(root.parent.rglob("*")) == ([root] if made else [])
 
 
-async def test_who_may_not_move_files_runs_without_caches(
-    caches: Caches, told: list[str], monkeypatch: pytest.MonkeyPatch
+class FakeApi:
+    """FAKE: a namespace and a right."""
+
+    namespace = "n"
+
+    def __init__(self, *, logs: bool) -> None:
+        self.logs = logs
+
+    async def may(self, *what: str, namespace: str) -> bool:
+        assert (what, namespace) == (("get", "pods/log"), "n")
+        return self.logs
+
+
+@pytest.mark.parametrize(
+    ("refusal", "logs", "said"),
+    [
+        (
+            CliError("you may not run commands in running jobs", "Ask."),
+            True,
+            "you may not run commands in running jobs",
+        ),
+        (ApiError(403, "Forbidden", "no reviews"), True, "no reviews"),
+        (None, False, "you may not read logs in the namespace n"),
+        (None, True, None),
+    ],
+)
+async def test_who_may_not_move_files_or_read_logs_runs_without_caches(
+    caches: Caches,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: Exception | None,
+    logs: bool,
+    said: str | None,
 ) -> None:
-    asked: list[str] = []
+    async def may_execute(_api: object, _namespace: str) -> None:
+        if refusal is not None:
+            raise refusal
 
-    async def refuse(_api: object, namespace: str) -> None:
-        asked.append(namespace)
-        raise CliError("you may not run commands in running jobs", "Ask for it.")
-
-    class FakeApi:
-        """FAKE: it has a namespace only."""
-
-        namespace = "n"
-
-    monkeypatch.setattr(module, "may_execute", refuse)
-    await caches.check(cast("Api", FakeApi()))
-    assert told == ["caches are neither restored nor saved: you may not run commands in running jobs"]
-    assert caches.find(of("k")).caching.to_save == ()
-    await caches.check(cast("Api", FakeApi()))
-    assert asked == ["n"]
+    monkeypatch.setattr(module, "may_execute", may_execute)
+    for _ in range(2):  # it is told once
+        await caches.check(cast("Api", FakeApi(logs=logs)))
+    assert told == ([] if said is None else [f"caches are neither restored nor saved: {said}"])
+    assert bool(caches.find(of("k")).caching.to_save) is (said is None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cijob.cli import repository
-from cijob.cli.repository import address, files_of, ref_of
+from cijob.cli.repository import address, files_of, last_commit, ref_of
 from cijob.importers.gitlab.model import Ref
 
 if TYPE_CHECKING:
@@ -50,6 +50,18 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
     return Repository(tmp_path / "repo")
+
+
+def test_the_last_commit_of_a_file_is_the_last_that_changed_it(repo: Repository, tmp_path: Path) -> None:
+    first = repo.commit("below/lock")
+    second = repo.commit("other")
+    repo.write("new")
+    repo.write("below/lock", "not committed")
+    assert last_commit(repo.folder, "below/lock") == first
+    assert last_commit(repo.folder / "below", "lock") == first
+    assert last_commit(repo.folder, "other") == second
+    assert [last_commit(repo.folder, path) for path in ("new", "nope", "../x")] == [""] * 3
+    assert last_commit(tmp_path, "lock") == ""
 
 
 def test_its_files_are_those_that_git_does_not_ignore(repo: Repository) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import hashlib
 import subprocess
 from textwrap import dedent
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cijob.importers.gitlab import caches as caches_module
 from cijob.importers.gitlab.caches import sanitized
 from cijob.importers.gitlab.files import LocalFiles, MemoryFiles
 from cijob.importers.gitlab.model import Cache, Policy, Ref, Request, When
@@ -144,6 +146,7 @@ class TestKeys:
         assert two.startswith("job-")
 
     def test_of_files_with_stars_are_of_all_that_match(self) -> None:
+        assert key('{files: ["**k"]}', a_lock=LOCK) == key('{files: ["a*k"]}', a_lock=LOCK) == f"0-{of(LOCK_ID)}"
         both = key('{files: ["*.lock"], prefix: p}', a_lock=LOCK, b_lock="b")
         assert both == key("{files: [a.lock, b.lock], prefix: p}", a_lock=LOCK, b_lock="b")
 
@@ -210,3 +213,4 @@ def test_a_sanitized_key_is_a_path_below_without_white_space_at_its_end(text: st
 def test_a_sanitized_key_means_the_same_however_it_is_written() -> None:
     assert {sanitized(one) for one in ("a/b", "/a//./b/", "a%2fb", "a\\b", "x/../a/b", "../a/b", "a/b / ")} == {"a/b"}
     assert {sanitized(one) for one in ("", "/", "..", "a/..", " ", "/ / ")} == {""}
+    assert doctest.testmod(caches_module).failed == 0

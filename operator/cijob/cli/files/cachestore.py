@@ -15,6 +15,7 @@ import stat
 import tarfile
 import tempfile
 import time
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,6 @@ class CacheStore:
         real = project.resolve()
         self._folder = root / _name(real.name, str(real))
         self._run = Path(tempfile.mkdtemp(prefix=_RUN, dir=root))
-        self._made = 0
 
     def close(self) -> None:
         """Let go of what the run had found."""
@@ -66,8 +66,7 @@ class CacheStore:
 
     def target(self) -> Path:
         """A new name for an archive that `put` takes."""
-        self._made += 1
-        return self._run / f"{self._made}.tar"
+        return self._run / f"{uuid.uuid4().hex}.tar"  # jobs ask at the same time
 
     def find(self, keys: Iterable[str]) -> tuple[Restored | None, tuple[str, ...]]:
         """What is kept under the first of some keys that has something, and those whose archive was damaged; these are gone.

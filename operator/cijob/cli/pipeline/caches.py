@@ -15,6 +15,7 @@ from cijob.cli.files.bundle import mib
 from cijob.cli.files.cachestore import CacheStore, folder_of
 from cijob.cli.files.caching import Caching, Restored, ToSave
 from cijob.cli.files.execute import check as may_execute
+from cijob.errors import ApiError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,12 +56,15 @@ class Caches:
         return made
 
     async def check(self, api: Api) -> None:
-        """Leaves the caches out where the user may not move files: nothing else in the pipeline needs that."""
-        if self._store is not None:
-            try:
-                await may_execute(api, api.namespace)
-            except CliError as error:
-                self.leave_out(error.message)
+        """Leaves the caches out where the user may not move files, or not read in the log when they can be taken."""
+        if self._store is None:
+            return
+        try:
+            await may_execute(api, api.namespace)
+            if not await api.may("get", "pods/log", namespace=api.namespace):
+                self.leave_out(f"you may not read logs in the namespace {api.namespace}")
+        except (CliError, ApiError) as error:
+            self.leave_out(error.message)
 
     def open(self) -> None:
         """Restores and saves from now on, if this machine can."""

@@ -123,8 +123,7 @@ class Run:
             await self._checkouts.prepare(self._options.workspace_limit - files.size)
         if files.entries or any(job.artifacts for job in jobs):
             await may_execute(self._api, self._api.namespace)
-        else:
-            await self.caches.check(self._api)
+        await self.caches.check(self._api)
         pools = {str(self._spec(job).get("poolName") or DEFAULT_POOL) for job in jobs}
         with suppress(ApiError):  # who may not read pools may use them
             for pool in sorted(pools):

@@ -156,7 +156,7 @@ def _of_files(job: Job, files: Files, given: Mapping, place: _Path, index: int) 
 
 def _contents(files: Files, names: list[str]) -> list[str]:
     """What git calls the contents of files, which are those of this moment: with changes that are not committed."""
-    found = [path for name in names for path in (files.glob(name) if "*" in name else [name])]
+    found = [path for name in names for path in (files.wildcard(name) if "*" in name else [name])]
     return [files.blob(path) for path in found]
 
 
