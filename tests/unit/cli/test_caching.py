@@ -286,6 +286,17 @@ async def test_a_cache_that_is_what_it_was_is_not_fetched(tmp_path: Path, monkey
     assert [(one.unchanged, one.archive, one.size) for one in made.saved] == [(True, None, 6)]
 
 
+async def test_one_with_a_new_file_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = restored(tmp_path, deps__b="bb")
+    given = caching(tmp_path, a_cache())
+    given = replace(given, to_save=(replace(given.to_save[0], before=before),))
+    executed = answers(monkeypatch, LISTED, raw(tmp_path, deps__b="bb", deps__c="c"), OK)
+    _, made, token = prepared(tmp_path, given)
+    assert await held(made, token) is None
+    assert commands(executed) == ["list.sh", "pack.sh", "mark.sh"]
+    assert [one.unchanged for one in made.saved] == [False]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -26,6 +26,9 @@ LOCK = "a = 1\n"
 #: What `git hash-object` says of LOCK.
 LOCK_ID = "1337a530cbc1bd7d20aee2d80f1f174a9182417d"
 
+#: What it says of a `b` without a newline.
+B_ID = "63d8dbd40c23542e740659a7168a0ce3138ea748"
+
 
 def caches(text: str, **files: str) -> tuple[Cache, ...]:
     """The caches of a job with these keys, beside files with these names; `_` in a name is a dot."""
@@ -141,7 +144,7 @@ class TestKeys:
         assert key("{files: [a_lock]}".replace("_", "."), a_lock=LOCK) == f"0-{of(LOCK_ID)}"
         two = key("{files: [a.lock, b.lock], prefix: $CI_JOB_NAME}", a_lock=LOCK, b_lock="b")
         other = key("{files: [b.lock, a.lock], prefix: job}", a_lock=LOCK, b_lock="b")
-        assert two == other
+        assert two == other == f"job-{of(LOCK_ID, B_ID)}"
         assert two != key("{files: [b.lock, a.lock], prefix: job}", a_lock=LOCK, b_lock="c")
         assert two.startswith("job-")
 
