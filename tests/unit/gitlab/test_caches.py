@@ -175,6 +175,8 @@ class TestKeys:
         assert caches(text % "main-non_protected")[0].fallback_keys == ("a", "main")
         assert caches(text % "main-protected")[0].fallback_keys == ("a",)
         assert caches(text % "'main-protected. '")[0].fallback_keys == ("a",)
+        whole = "variables: {CACHE_FALLBACK_KEY: a-protected}\ncache: {paths: [a]}"
+        assert "a-protected is not taken" in "".join(notes(whole))
 
 
 class TestFilesOfAFolder:

@@ -98,7 +98,10 @@ def _fallbacks(job: Job, given: Any, place: _Path) -> tuple[str, ...]:  # noqa: 
         return ()
     keys = [sanitized(job.text(one, *place, index)) for index, one in enumerate(texts)]
     last = sanitized(expand(job.variables.get("CACHE_FALLBACK_KEY", ""), job.variables))
-    if not last.rstrip(". ").endswith(_PROTECTED):  # the runner does not take it, either
+    if last.rstrip(". ").endswith(_PROTECTED):
+        message = f"{last} is not taken, as GitLab's runner takes no key that ends in {_PROTECTED}"
+        job.report.note(("variables", "CACHE_FALLBACK_KEY"), message)
+    else:
         keys.append(last.removesuffix(_NOT_PROTECTED))
     return tuple(dict.fromkeys(key for key in keys if key))
 
