@@ -39,8 +39,8 @@ class Found:
 class Caches:
     """The caches of one run, once it is opened. To be closed.
 
-    `limit` is how many bytes a job's caches may have together, unpacked. `board` gets a note about what is wrong, and an event
-    about what became of a job's caches.
+    `limit` is how many bytes a job's caches may have together, unpacked. `board` is told what is wrong, and in a line for
+    each job what became of its caches.
     """
 
     def __init__(self, project: Path, limit: int, board: Board) -> None:
@@ -136,7 +136,7 @@ class Caches:
             elif self._kept(job, one.cache.key, one.archive):
                 told.append(f"{one.cache.key} saved ({mib(one.size)})")
         if told:
-            self._board.event(f"{job.name}: caches: {', '.join(told)}")
+            self._board.note(f"{job.name}: caches: {', '.join(told)}")
 
     def _kept(self, job: PipelineJob, key: str, archive: Path) -> bool:
         if self._store is None:
