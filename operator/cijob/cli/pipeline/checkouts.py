@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cijob.importers.gitlab.model import PipelineJob
 
 #: A command's name in a script, not a part of another word or of a path.
-_GIT: Final = re.compile(r"(?<![\w./-])git(?![\w./-])")
+_GIT: Final = re.compile(r"(?<![\w./-])git(?![\w./+-])")
 
 #: Seconds after which a user wants to know what is waited for.
 _A_WHILE: Final = 2
