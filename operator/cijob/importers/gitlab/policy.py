@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cijob.importers.gitlab.clauses import changed
-from cijob.importers.gitlab.expressions import evaluate
+from cijob.importers.gitlab.clauses import changed, evaluated
 from cijob.importers.gitlab.model import Severity
 from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import MERGE_REQUEST, predefined, state
@@ -74,9 +73,13 @@ def _holds(config: Node, key: str, part: str, value: Any, facts: Facts, say: Say
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         say(Severity.ERROR, place, f"{key}:{part}", f"{key} has a list of texts for {part}")
         return False
+
+    def _variables(text: str) -> bool:
+        return evaluated(text, facts, lambda message: say(Severity.WARNING, place, f"{key}:variables", message))
+
     try:
         # Each is looked at: a mistake is found before it matters.
-        answers = [evaluate(text, facts.variables) if part == "variables" else _ref(text, facts) for text in texts]
+        answers = [_variables(text) if part == "variables" else _ref(text, facts) for text in texts]
     except ValueError as error:
         say(Severity.ERROR, place, f"{key}:{part}", f"{key}: {error}")
         return False

@@ -134,7 +134,7 @@ class _Judge:
         chosen: Decision | None = None
         if isinstance(rules, Sequence_):
             for rule, place in _flat(rules):
-                decision = self._rule(rule, place, own)
+                decision = self._rule(rule, place, own, reached=chosen is None)
                 chosen = chosen or decision
         else:
             self._say(Severity.ERROR, place_of(node, "rules"), self._key, "rules are a list")
@@ -150,8 +150,8 @@ class _Judge:
             start_in=self._delay(config) if when is When.DELAYED else 0,
         )
 
-    def _rule(self, rule: Any, place: Place, own: Decision) -> Decision | None:  # noqa: ANN401 - a value of YAML
-        """What a rule decides; None when it does not hold."""
+    def _rule(self, rule: Any, place: Place, own: Decision, *, reached: bool) -> Decision | None:  # noqa: ANN401
+        """What a rule decides; None when it does not hold. `reached`: no rule before it holds."""
         if not isinstance(rule, Mapping):
             message = f"a rule is a mapping such as `if: $CI_COMMIT_TAG`, not {rule!r}"
             self._say(Severity.ERROR, place, self._key, message)
@@ -164,7 +164,7 @@ class _Judge:
         when = self._when(rule, own.when)
         delay = self._delay(rule) if when is When.DELAYED and "start_in" in rule else own.start_in
         allow_failure, interruptible = self._switch(rule, "allow_failure"), self._switch(rule, "interruptible")
-        if not clauses.holds(rule, self._facts, self._say_in_rule):
+        if not clauses.holds(rule, self._facts, self._say_in_rule if reached else self._say_what_is_wrong):
             return None
         return Decision(
             included=when is not When.NEVER,
@@ -211,6 +211,11 @@ class _Judge:
 
     def _say_in_rule(self, severity: Severity, place: Place, key: str, message: str) -> None:
         self._say(severity, place, f"{self._key}:{key}", message)
+
+    def _say_what_is_wrong(self, severity: Severity, place: Place, key: str, message: str) -> None:
+        """What does not apply is told of a rule that decides nothing only where GitLab would refuse it."""
+        if severity is Severity.ERROR:
+            self._say_in_rule(severity, place, key, message)
 
 
 def _flat(rules: Sequence_) -> Iterator[tuple[Any, Place]]:
