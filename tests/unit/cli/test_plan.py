@@ -146,3 +146,10 @@ def test_what_is_missing_in_artifacts_is_told(tmp_path: Path) -> None:
         "build.env:1: a line of a dotenv file is NAME=value: the line was left out",
     ]
     assert store.variables == {"a": {"A": "1"}}
+
+
+@pytest.mark.parametrize(("names", "told"), [((".git/config", "a"), 1), ((".gitignore", "sub/.git/config"), 0)])
+def test_a_part_of_git_among_artifacts_is_told(tmp_path: Path, names: tuple[str, ...], told: int) -> None:
+    said: list[str] = []
+    Store(tmp_path, None).add(a_job("a"), Taken(names=names), said.append)
+    assert ["a part of .git is among them" in sentence for sentence in said] == [True] * told

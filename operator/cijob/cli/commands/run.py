@@ -135,8 +135,8 @@ def command(  # noqa: PLR0913  one argument for each option
     --set docker.endpoint=Unix, --set metadata.labels.team=web, --set 'services[0].image=postgres:17'.
 
     --workspace brings in what git knows of a folder and what it does not ignore, or all of it where there is no git; the
-    job's image needs tar. A pipeline's jobs are given the files of its folder, and the artifacts of the jobs before them,
-    without being asked. What they say in cache is kept in ~/.cache/cijob (or $XDG_CACHE_HOME/cijob) on this machine, 4Gi
+    job's image needs tar. A pipeline's jobs are given the files of its folder, with a .git made for them, and the artifacts
+    of the jobs before them, without being asked. What they say in cache is kept in ~/.cache/cijob (or $XDG_CACHE_HOME/cijob) on this machine, 4Gi
     of it at most, and comes back in the next run for the same folder.
 
     \b
