@@ -329,8 +329,13 @@ def test_of_a_partial_clone_what_it_lacks_is_not_fetched(
         repo.commit("README.md", text)
     repo.git("config", "uploadpack.allowFilter", "true")
     git(tmp_path, "clone", "--quiet", "--filter=blob:none", repo.folder.as_uri(), "partial")
-    repo.folder.rename(tmp_path / "out of reach")
+    program, ran = tmp_path / "program", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\ntouch '{ran}'\nexit 1\n")
+    program.chmod(0o755)
+    git(tmp_path / "partial", "config", "remote.origin.url", "ssh://nowhere.invalid/app.git")
+    git(tmp_path / "partial", "config", "core.sshCommand", str(program))
     assert "git fetch: " in made(tmp_path / "partial").problem
+    assert not ran.exists()
 
 
 def test_a_repository_with_longer_hashes_stays_one(tmp_path: Path, job: Callable[..., Job]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cijob.cli import repository
+from cijob.cli.files.bundle import Bundle
 from cijob.cli.repository import address, files_of, last_commit, ref_of
 from cijob.importers.gitlab.model import Ref
 
@@ -75,6 +76,20 @@ def test_its_files_are_those_that_git_does_not_ignore(repo: Repository) -> None:
 def test_without_git_its_files_are_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert files_of(tmp_path) is None
+
+
+def test_the_folder_says_which_repository_is_meant_also_in_a_hook_of_another(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit("other.py", "another")
+    monkeypatch.setenv("GIT_DIR", str(other.folder / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other.folder / ".git/index"))
+    repo.write(".git/info/exclude", "secret\n")
+    repo.write("secret")
+    assert ref_of(repo.folder).message == "a change"
+    assert files_of(repo.folder) == ("README.md",)
+    assert Bundle.of(repo.folder).names == {"README.md"}
 
 
 def test_a_branch_is_told_with_its_commit(repo: Repository) -> None:
