@@ -13,7 +13,7 @@ import yaml
 from cijob import names
 from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
-from cijob.cli.importing import import_pipeline, root_of, tell
+from cijob.cli.importing import import_pipeline, root_of, tell, tell_ref
 from cijob.cli.pipeline.jobs import ANNOTATION_JOB, ANNOTATION_STAGE, stem
 from cijob.cli.repository import ref_of
 from cijob.importers.gitlab.findings import incomplete
@@ -51,7 +51,10 @@ def convert(wanted: Wanted) -> int:
     """
     _check(wanted)
     root = root_of(wanted.file)
-    pipeline = import_pipeline(root, _request(wanted, root))
+    request = _request(wanted, root)
+    if not (request.ref.branch or request.ref.tag):
+        tell_ref(request.ref)
+    pipeline = import_pipeline(root, request)
     jobs = _chosen(pipeline.jobs, wanted.jobs)
     chosen = {job.name for job in jobs}
     findings = [one for one in pipeline.findings if not wanted.jobs or not one.job or one.job in chosen]

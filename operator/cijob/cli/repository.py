@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cijob.cli.errors import CliError
 from cijob.importers.gitlab.model import Ref
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     it left the default branch, uncommitted and untracked ones too, as paths from the folder. On the default branch itself:
     since its remote counterpart, or, where that is no older, since the commit before. They are unknown (None) for a tag and
     where there is nothing to compare with, which GitLab takes for "all changed", too.
+
+    Raises:
+        CliError: a commit is checked out that is no tag, and nobody says for which branch: one that is guessed may deploy.
     """
     git = Git(folder)
     commit = git.lines("log", "-1", f"--format={_COMMIT}", separator="\0")
@@ -50,6 +54,8 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     branch, tag = _branch_and_tag(git, branch, tag)
     if len(commit) < 4:  # noqa: PLR2004  the fields of _COMMIT; none of them: no repository, or no commit yet
         return Ref(branch=branch, tag=tag, default_branch=default, url=_url(git))
+    if not branch and not tag:
+        raise CliError("HEAD is detached: it is not known which branch the pipeline is for", _which_branch(git))
     sha, author, timestamp, message = commit
     return Ref(
         branch=branch,
@@ -62,6 +68,15 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
         timestamp=timestamp,
         changed=None if tag else _changed(git, sha, default),
     )
+
+
+def in_words(ref: Ref) -> str:
+    """What a pipeline runs for, in a sentence."""
+    if ref.tag:
+        return f"the pipeline is for the tag {ref.tag}"
+    if ref.branch:
+        return f"the pipeline is for the branch {ref.branch}"
+    return f"the pipeline is for the branch {ref.default_branch}, as git says of none: --branch or --tag name another"
 
 
 def files_of(folder: Path) -> tuple[str, ...] | None:
@@ -148,6 +163,15 @@ def _branch_and_tag(git: Git, branch: str | None, tag: str | None) -> tuple[str,
     if current:
         return current, ""
     return "", git.line("describe", "--exact-match", "--tags", "HEAD")
+
+
+def _which_branch(git: Git) -> str:
+    """How to say which branch a detached HEAD is for, with its name where just one is at that commit."""
+    refs = git.lines("for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/heads", "refs/remotes")
+    names = {re.sub(r"^refs/(?:heads|remotes/[^/]+)/", "", ref) for ref in refs} - {"HEAD"}
+    if len(names) == 1:
+        return f"`--branch {names.pop()}` says it: that branch is at this commit."
+    return "`--branch NAME` says it, or `--tag NAME`."
 
 
 def _default_branch(git: Git) -> str:

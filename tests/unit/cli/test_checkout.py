@@ -161,10 +161,10 @@ def test_a_tag_that_does_not_mean_the_commit_is_made_to(repo: Repository, job: C
     assert job(repo.folder, tag=tag).git("rev-parse", f"{tag}^{{commit}}") == repo.git("rev-parse", "HEAD")
 
 
-def test_at_no_branch_and_no_tag_it_is_the_default_branch(repo: Repository, job: Callable[..., Job]) -> None:
+def test_a_detached_head_is_the_branch_that_the_user_names(repo: Repository, job: Callable[..., Job]) -> None:
     repo.git("switch", "--quiet", "--detach")
     repo.commit("more")
-    assert job(repo.folder).git("rev-parse", "origin/main") == repo.git("rev-parse", "HEAD")
+    assert job(repo.folder, branch="main").git("rev-parse", "origin/main") == repo.git("rev-parse", "HEAD")
 
 
 def test_depth_0_means_all_branches_and_tags_those_of_the_remote_before_those_of_here(

@@ -53,6 +53,11 @@ def test_the_options_are_what_rules_see(folder: Path) -> None:
     assert made.folder == folder
 
 
+def test_what_the_pipeline_is_for_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    planned(folder / ".gitlab-ci.yml", branch="feature")
+    assert capfd.readouterr().err.startswith("cijob: the pipeline is for the branch feature\n")
+
+
 def test_who_names_a_manual_job_wants_it_to_run(folder: Path) -> None:
     made = planned(folder / ".gitlab-ci.yml", variables={"WHERE": "here"}, jobs=("deploy",))
     assert (names(made), made.play) == (["deploy"], frozenset({"deploy"}))

@@ -10,7 +10,8 @@ import pytest
 
 from cijob.cli import repository
 from cijob.cli.files.bundle import Bundle
-from cijob.cli.repository import address, files_of, last_commit, ref_of
+from cijob.cli.errors import CliError
+from cijob.cli.repository import address, files_of, in_words, last_commit, ref_of
 from cijob.importers.gitlab.model import Ref
 
 if TYPE_CHECKING:
@@ -130,6 +131,41 @@ def test_a_commit_that_is_checked_out_by_its_tag_is_that_tag(repo: Repository) -
     repo.git("switch", "--quiet", "--detach", "v1.0")
     ref = ref_of(repo.folder)
     assert (ref.branch, ref.tag, ref.changed) == ("", "v1.0", None)
+
+
+def test_a_commit_that_is_checked_out_is_for_no_branch_that_nobody_named(repo: Repository) -> None:
+    repo.git("switch", "--quiet", "--create", "feature")
+    repo.commit("a.py")
+    repo.git("switch", "--quiet", "--detach")
+    with pytest.raises(CliError, match="HEAD is detached") as refused:
+        ref_of(repo.folder)
+    assert refused.value.hint == "`--branch feature` says it: that branch is at this commit."
+    ref = ref_of(repo.folder, branch="feature")
+    assert (ref.branch, ref.tag) == ("feature", "")
+    repo.commit("b.py")
+    with pytest.raises(CliError) as refused:
+        ref_of(repo.folder)
+    assert refused.value.hint == "`--branch NAME` says it, or `--tag NAME`."
+
+
+def test_a_branch_is_named_once_though_the_remote_has_it_too(repo: Repository, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "--quiet", str(repo.folder), "clone"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "switch", "--quiet", "--detach"], cwd=tmp_path / "clone", check=True)
+    with pytest.raises(CliError) as refused:
+        ref_of(tmp_path / "clone")
+    assert refused.value.hint == "`--branch main` says it: that branch is at this commit."
+
+
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        (Ref(branch="b"), "the pipeline is for the branch b"),
+        (Ref(tag="v1"), "the pipeline is for the tag v1"),
+        (Ref(default_branch="trunk"), "the pipeline is for the branch trunk, as git says of none"),
+    ],
+)
+def test_what_a_pipeline_is_for_is_said_and_whether_it_is_a_guess(ref: Ref, words: str) -> None:
+    assert in_words(ref).startswith(words)
 
 
 def test_the_user_says_which_branch_or_tag_it_is(repo: Repository) -> None:

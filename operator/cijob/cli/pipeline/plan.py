@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cijob.cli.errors import CliError
-from cijob.cli.importing import import_pipeline, root_of, tell
+from cijob.cli.importing import import_pipeline, root_of, tell, tell_ref
 from cijob.cli.pipeline.selection import named, select
 from cijob.cli.repository import ref_of
 from cijob.importers.gitlab.model import Request, Severity
@@ -60,6 +60,7 @@ def plan(options: RunOptions, file: Path) -> Plan:
         git_ref=options.git_ref or "",
         git_secret=options.git_secret or "",
     )
+    tell_ref(request.ref)
     pipeline = import_pipeline(root, request)
     # Who names a manual job wants it to run.
     play = named(pipeline, [*options.manual, *options.jobs])
