@@ -64,9 +64,9 @@ def test_a_key_that_goes_with_another_is_not_told_twice() -> None:
 
 
 def test_a_key_of_which_the_conditions_tell_is_not_told_twice() -> None:
-    text = "rules: [{changes: {paths: [a], compare_to: other}}, {exists: {paths: [a], project: a/b}}]"
+    text = "rules: [{exists: {paths: [a], project: a/b}}, {changes: {paths: [a], compare_to: other}}]"
     told = [one.partition(": ")[0] for one in warnings(text)]
-    assert told == ["rules:changes:compare_to", "rules:exists:project"]
+    assert told == ["rules:exists:project", "rules:changes:compare_to"]
 
 
 def test_keys_of_workflow_and_variables_are_looked_at() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cijob.importers.gitlab.expressions import evaluate
 from cijob.importers.gitlab.globs import path_pattern
-from cijob.importers.gitlab.model import Severity
+from cijob.importers.gitlab.model import Severity, TooMuch
 from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import MERGE_REQUEST, decides_in_gitlab, state
 from cijob.importers.gitlab.variables import expand, unknown_in
@@ -61,6 +61,8 @@ def _if(rule: Node, facts: Facts, say: Say) -> bool:
     except ValueError as error:
         say(Severity.ERROR, place_of(rule, "if"), "if", f"if: {error}")
         return False
+    except TooMuch as error:
+        raise TooMuch(str(error), place_of(rule, "if")) from None
 
 
 def evaluated(text: str, facts: Facts, tell: Callable[[str], None]) -> bool:

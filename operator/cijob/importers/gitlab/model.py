@@ -52,6 +52,14 @@ class ImportFailed(Exception):
         super().__init__("; ".join(f"{one.place}: {one.message}" for one in errors))
 
 
+class TooMuch(Exception):
+    """A file asks for more time or memory than it gets; the message is a sentence. `load` makes an ImportFailed of it."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 class When(StrEnum):
     """When a job runs, as GitLab has it."""
 

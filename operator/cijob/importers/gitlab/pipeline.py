@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cijob.importers.gitlab import document, keys, needs, rules
 from cijob.importers.gitlab.drafts import Draft, Drafter
 from cijob.importers.gitlab.findings import failed
-from cijob.importers.gitlab.model import Finding, ImportFailed, Pipeline, PipelineJob, Place, Severity
+from cijob.importers.gitlab.model import Finding, ImportFailed, Pipeline, PipelineJob, Place, Severity, TooMuch
 from cijob.importers.gitlab.nodes import place_of
 from cijob.importers.gitlab.predefined import predefined
 from cijob.importers.gitlab.variables import VariableCycle, expand, read, resolve
@@ -26,6 +26,13 @@ def load(files: Files, request: Request) -> Pipeline:
     Raises:
         ImportFailed: GitLab would refuse the file or make no pipeline of it, or one of its jobs can be no CiJob.
     """
+    try:
+        return _load(files, request)
+    except TooMuch as error:
+        raise ImportFailed((Finding(Severity.ERROR, error.place or Place(request.file, 1), "", str(error)),)) from None
+
+
+def _load(files: Files, request: Request) -> Pipeline:
     found = document.read(files, request)
     _fail(found.findings)
     whole = _whole(found, files, request)
