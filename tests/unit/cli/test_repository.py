@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cijob.cli import repository
-from cijob.cli.files.bundle import Bundle
 from cijob.cli.errors import CliError
+from cijob.cli.files.bundle import Bundle
 from cijob.cli.repository import address, files_of, in_words, last_commit, ref_of
 from cijob.importers.gitlab.model import Ref
 
