@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -107,7 +108,10 @@ class LocalFiles:
         """See Files."""
         file = self._inside(path)
         try:
-            if file.stat().st_size > MAX_FILE_BYTES:
+            status = file.stat()
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                raise Unreadable(f"{path} is no file but a pipe, a socket or a device")
+            if status.st_size > MAX_FILE_BYTES:
                 raise Unreadable(f"{path} is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB")
             return file.read_text(encoding="utf-8-sig")
         except (FileNotFoundError, NotADirectoryError):
@@ -130,7 +134,10 @@ class LocalFiles:
     def blob(self, path: str) -> str:
         """See Files."""
         try:
-            with self._inside(path).open("rb") as file:
+            inside = self._inside(path)
+            if not inside.is_file():
+                return ""
+            with inside.open("rb") as file:
                 return _blob(file, os.fstat(file.fileno()).st_size)
         except (Unreadable, OSError):
             return ""

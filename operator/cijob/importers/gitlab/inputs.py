@@ -154,7 +154,7 @@ class _Interpolation:
 
     def _text(self, text: str, place: Place) -> Any:  # noqa: ANN401 - a value of YAML
         out, at = list[str](), 0
-        for start, end, inner in _blocks(text):
+        for start, end, inner in blocks(text):
             value = self._block(text[start:end], inner, place)
             if end - start == len(text):
                 return value
@@ -205,7 +205,7 @@ class _Interpolation:
         raise ValueError(f"inputs have no function {function}")
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
+def blocks(text: str) -> Iterator[tuple[int, int, str]]:
     """Where the blocks of a text begin and end, and what is in them: on one line, though there may be others around it.
 
     In one pass: a regular expression for a whole block looks through the rest of the text for each `$[[`.
