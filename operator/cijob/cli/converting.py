@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from cijob import names
 from cijob.cli.console import plain
@@ -16,6 +15,7 @@ from cijob.cli.errors import CliError, Exit
 from cijob.cli.importing import import_pipeline, root_of, tell, tell_ref
 from cijob.cli.pipeline.jobs import ANNOTATION_JOB, ANNOTATION_STAGE, stem
 from cijob.cli.repository import ref_of
+from cijob.cli.yamltext import Dumper, dump
 from cijob.importers.gitlab.findings import incomplete
 from cijob.importers.gitlab.model import Request, Severity, When
 
@@ -130,22 +130,15 @@ def _body(job: PipelineJob) -> dict[str, Any]:
     }
 
 
-class _Dumper(yaml.SafeDumper):
-    """Keys in the order of the spec, texts of many lines as blocks, lists indented as people write them."""
+class _Dumper(Dumper):
+    """Lists indented as people write them."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  PyYAML's own
         super().increase_indent(flow, False)  # noqa: FBT003
 
 
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-
-_Dumper.add_representer(str, _text)
-
-
 def _yaml(job: PipelineJob) -> str:
-    body = yaml.dump(_body(job), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    body = dump(_body(job), _Dumper, sort_keys=False)
     return f"# {plain(' '.join(f'{job.name}, of the stage {job.stage}: {job.place}'.split()))}\n{body}"
 
 

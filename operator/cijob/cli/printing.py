@@ -27,8 +27,6 @@ NOTHING: Final = "-"
 _GAP: Final = 3
 #: What json.dumps leaves as it is although terminals obey it.
 _CONTROL: Final = re.compile(r"[\x7f-\x9f]")
-#: What YAML takes for the end of a line beside a newline: only in double quotes it stays what it is.
-_BREAKS: Final = re.compile(r"[\x85\u2028\u2029]")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _YEAR: Final = 365 * _DAY
 
@@ -108,7 +106,9 @@ def formatted(bodies: Sequence[Body], output: str, *, one: bool = False) -> str:
     if output == "json":
         text = json.dumps(whole, indent=4, sort_keys=True, ensure_ascii=False)
         return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
-    return _yaml(whole)
+    from cijob.cli.yamltext import Dumper, dump
+
+    return dump(whole, Dumper)
 
 
 def resource_name(body: Body) -> str:
@@ -184,17 +184,3 @@ def _line(row: Sequence[Cell], widths: Sequence[int]) -> Text:
 def _shown(body: Body) -> Body:
     """An object without the bookkeeping of who wrote which field, which kubectl leaves out too."""
     return {**body, "metadata": {key: value for key, value in body["metadata"].items() if key != "managedFields"}}
-
-
-def _yaml(whole: object) -> str:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Texts of many lines as blocks."""
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        style = '"' if _BREAKS.search(value) else "|" if "\n" in value else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(str, text)
-    return str(yaml.dump(whole, Dumper=Dumper, allow_unicode=True, width=float("inf")))
