@@ -227,7 +227,7 @@ class Run:
     def _spec(self, job: PipelineJob) -> Spec:
         """The spec with what earlier jobs left and the options say."""
         spec = with_timeout(job.spec, self._options.timeout)
-        spec = with_dotenv(spec, self._store.left_for(job), self._options.variables.keys())
+        spec = with_dotenv(spec, self._store.left_for(job), self._options.variables, job.layers)
         # The rest of the options is in the spec: the importer was given them.
         rest = replace(self._options, variables={}, timeout=None, git_url=None)
         return dict(overrides.completed({"metadata": {"name": "of-a-pipeline"}, "spec": spec}, rest)["spec"])

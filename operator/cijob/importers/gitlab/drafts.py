@@ -123,6 +123,7 @@ class Drafter:
         job = Job(name=draft.name, config=config, variables=seen, own=own, request=request, report=draft.report)
         allow_failure, codes = _allow_failure(job, decision)
         interruptible = job.switch("interruptible") if decision.interruptible is None else decision.interruptible
+        below = self._predefined(draft) | {key: value for key, value in seen.items() if key not in file}
         made = PipelineJob(
             name=draft.name,
             stage=draft.stage,
@@ -134,6 +135,7 @@ class Drafter:
             artifacts=artifacts(job),
             caches=caches(job, self._files),
             start_in=decision.start_in,
+            layers=(below, file),
             interruptible=interruptible,
             resource_group=job.text(config.get("resource_group"), "resource_group"),
             wants_files=spec.wants_files(job),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cijob.importers.gitlab.variables import Layer
 
 Spec = dict[str, Any]
 """The spec of a CiJob as it stands in a manifest: camelCase, plain values."""
@@ -145,6 +148,7 @@ class PipelineJob:
         when: never NEVER: such jobs are left out.
         allow_failure: whether its failure leaves the pipeline a success; `allowed_exit_codes` narrows that.
         start_in: seconds of delay for DELAYED.
+        layers: its variables as the file has them, below those of earlier jobs and the user's; see `variables.resolve`.
     """
 
     name: str
@@ -159,6 +163,7 @@ class PipelineJob:
     artifacts: Artifacts | None = None
     caches: tuple[Cache, ...] = ()
     start_in: float = 0
+    layers: tuple[Layer, ...] = ()
     interruptible: bool = False
     resource_group: str = ""
     #: Whether the job wants the repository's files: GIT_STRATEGY says no with `none` and `empty`.
