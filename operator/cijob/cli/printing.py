@@ -35,10 +35,14 @@ class Table:
     """Rows under headers, with columns as kubectl prints them; on a terminal with colours.
 
     Lines are never cut or wrapped here: as with kubectl, a narrow terminal does that, and names stay whole.
+
+    Args:
+        headers: of the columns.
+        widest: cells of the widest column; a longer text moves what stands behind it in its own row only.
     """
 
-    def __init__(self, *headers: str) -> None:
-        self._headers = headers
+    def __init__(self, *headers: str, widest: int | None = None) -> None:
+        self._headers, self._widest = headers, widest
         self._rows: list[tuple[Cell, ...]] = []
 
     def __len__(self) -> int:
@@ -52,6 +56,8 @@ class Table:
         """The table, a line each."""
         rows = [*([tuple((header, "heading") for header in self._headers)] if headers else []), *self._rows]
         widths = [max(cell_len(_text(cell)) for cell in column) for column in zip(*rows, strict=True)]
+        if self._widest is not None:
+            widths = [min(width, self._widest) for width in widths]
         return [_line(row, widths) for row in rows]
 
     def print(self, *, headers: bool = True) -> None:
@@ -176,7 +182,7 @@ def _line(row: Sequence[Cell], widths: Sequence[int]) -> Text:
     line = Text()
     for cell, width in zip(row[:-1], widths, strict=False):
         line.append(_text(cell), style=None if isinstance(cell, str) else cell[1])
-        line.append(" " * (width - cell_len(_text(cell)) + _GAP))
+        line.append(" " * (max(0, width - cell_len(_text(cell))) + _GAP))
     line.append(_text(row[-1]), style=None if isinstance(row[-1], str) else row[-1][1])
     return line
 

@@ -132,6 +132,16 @@ def test_artifacts_are_left_where_the_user_wants_them_in_a_folder_for_each_job(t
     assert kept == {"unit-a-b/report": "unit: [a b]", "unit-a-b-2/report": "unit: [a-b]"}
 
 
+def test_artifacts_that_cannot_be_left_where_the_user_wants_them_still_reach_later_jobs(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no folder")
+    store, told = Store(tmp_path, tmp_path / "kept"), list[str]()
+    job = a_job("a")
+    store.add(job, Taken(archive=archive(store.folder(job) / "x.tar", report="1")), told.append)
+    assert store.lost
+    assert told[0].startswith(f"the artifacts cannot be unpacked into {tmp_path / 'kept' / 'a'}: ")
+    assert len(store.bundle(a_job("b", takes=("a",)), Bundle()).archives) == 1
+
+
 def test_what_was_left_in_the_folder_of_the_files_is_not_brought_into_later_jobs(tmp_path: Path) -> None:
     for name in ("a.py", "out/build/x", "output"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

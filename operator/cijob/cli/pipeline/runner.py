@@ -107,7 +107,7 @@ class Run:
             case Result.CANCELLED:
                 return Exit.INTERRUPTED
             case Result.SUCCEEDED | Result.BLOCKED:
-                return Exit.OK
+                return Exit.FAILED if self._store.lost else Exit.OK
 
     async def check(self) -> None:
         """Looks, before the first job is created, for what would make one fail: options, files, rights, pools.
