@@ -49,6 +49,11 @@ def test_what_a_job_asks_for_and_is_not_set_is_told(conditions: str, told: str) 
     assert warnings(_job(conditions)) == [told]
 
 
+def test_what_a_variable_of_the_file_is_made_of_and_is_not_set_is_told() -> None:
+    (told,) = warnings(_job("variables: {NAME: 'x-$CI_PROJECT_NAMESPACE'}, rules: [{if: $NAME == 'x-group'}]"))
+    assert told.startswith("rules:if: $CI_PROJECT_NAMESPACE is not set here, and so this does not hold")
+
+
 def test_what_a_pipeline_asks_for_is_told_also_where_there_is_none() -> None:
     workflow = "workflow: {rules: [{if: $CI_PROJECT_ID == '42'}]}\n"
     assert [one.partition(" is ")[0] for one in warnings(PLAIN + workflow)] == ["workflow:rules:if: $CI_PROJECT_ID"]

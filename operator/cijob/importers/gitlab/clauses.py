@@ -34,11 +34,15 @@ class Say(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What conditions are about: the job's variables, the state of the repository, its files."""
+    """What conditions are about: the job's variables, the state of the repository, its files.
+
+    `partial`: variables of whose values not all is known, each with the names that are not set.
+    """
 
     variables: AbstractMapping[str, str]
     request: Request
     files: Files
+    partial: AbstractMapping[str, tuple[str, ...]]
 
 
 def holds(rule: Node, facts: Facts, say: Say) -> bool:
@@ -73,22 +77,22 @@ def evaluated(text: str, facts: Facts, tell: Callable[[str], None]) -> bool:
     """
     asked = _Asked(facts.variables)
     holds_here = evaluate(text, asked)
-    if unknown := [name for name in asked.missing if decides_in_gitlab(name)]:
-        names = ", ".join(f"${name}" for name in unknown)
+    missing = dict.fromkeys(part for name in asked.names for part in facts.partial.get(name, (name,)))
+    unknown = [name for name in missing if name not in facts.variables and decides_in_gitlab(name)]
+    if names := ", ".join(f"${name}" for name in unknown):
         tell(f"{names} is not set here, and so this {'holds' if holds_here else 'does not hold'}; give it with --var")
     return holds_here
 
 
 class _Asked(AbstractMapping[str, str]):
-    """Variables, and in `missing` those that were asked for and are not set, in order."""
+    """Variables, and in `names` those that were asked for, in order."""
 
     def __init__(self, variables: AbstractMapping[str, str]) -> None:
         self._variables = variables
-        self.missing: dict[str, None] = {}
+        self.names: dict[str, None] = {}
 
     def __getitem__(self, name: str) -> str:
-        if name not in self._variables:
-            self.missing[name] = None
+        self.names[name] = None
         return self._variables[name]
 
     def __iter__(self) -> Iterator[str]:

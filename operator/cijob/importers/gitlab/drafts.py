@@ -96,7 +96,13 @@ class Drafter:
         try:
             seen = resolve(self._predefined(draft), file, self._request.variables)
             decision = rules.decide(
-                config, seen, self._request, self._files, job=name, workflow_rules=self._workflow_rules
+                config,
+                seen,
+                self._request,
+                self._files,
+                job=name,
+                workflow_rules=self._workflow_rules,
+                partial=self._partial(draft, file, seen),
             )
             report.findings += decision.findings
             if not decision.included:
@@ -145,13 +151,16 @@ class Drafter:
 
     def _lost(self, draft: Draft, file: dict[str, Variable], seen: dict[str, str]) -> None:
         """Tells of variables whose values refer to what only GitLab knows."""
-        given = self._request.variables
-        of_file = {name: one for name, one in file.items() if name not in given}
-        for name, missing in values.lost(of_file, seen, self._predefined(draft)).items():
+        for name, missing in self._partial(draft, file, seen).items():
             names = ", ".join(f"${one}" for one in missing)
             draft.report.warning(
                 ("variables", name), f"not all of its value is known: {names} is not set here, give it with --var"
             )
+
+    def _partial(self, draft: Draft, file: dict[str, Variable], seen: dict[str, str]) -> dict[str, tuple[str, ...]]:
+        """Variables whose values refer to what only GitLab knows, each with those names."""
+        of_file = {name: one for name, one in file.items() if name not in self._request.variables}
+        return values.lost(of_file, seen, self._predefined(draft))
 
     def _inherited(self, config: Mapping) -> dict[str, Variable]:
         inherit = config.get("inherit")

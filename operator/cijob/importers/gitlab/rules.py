@@ -65,7 +65,7 @@ class Decision:
     findings: tuple[Finding, ...] = ()
 
 
-def decide(
+def decide(  # noqa: PLR0913  what the conditions of a job can ask for
     config: Node,
     variables: AbstractMapping[str, str],
     request: Request,
@@ -73,6 +73,7 @@ def decide(
     *,
     job: str = "",
     workflow_rules: bool = False,
+    partial: AbstractMapping[str, tuple[str, ...]] | None = None,
 ) -> Decision:
     """What the conditions of a job come to.
 
@@ -84,15 +85,17 @@ def decide(
         job: its name, for findings.
         workflow_rules: whether the pipeline has `workflow:rules`; without, a job that has no conditions is left out of
             pipelines for merge requests.
+        partial: variables of whose values not all is known, each with the names that are not set.
     """
-    return _Judge(variables, request, files, job, "rules").job(config, workflow_rules=workflow_rules)
+    facts = clauses.Facts(variables, request, files, partial or {})
+    return _Judge(facts, job, "rules").job(config, workflow_rules=workflow_rules)
 
 
 def decide_workflow(
     workflow: Node | None, variables: AbstractMapping[str, str], request: Request, files: Files
 ) -> Decision:
     """Whether there is a pipeline at all, and the variables that `workflow:rules` give to all jobs."""
-    judge = _Judge(variables, request, files, "", "workflow:rules")
+    judge = _Judge(clauses.Facts(variables, request, files, {}), "", "workflow:rules")
     if workflow is None or workflow.get("rules") is None:
         return Decision(included=True, when=When.ALWAYS)
     return judge.ruled(workflow, Decision(included=True, when=When.ALWAYS))
@@ -101,10 +104,8 @@ def decide_workflow(
 class _Judge:
     """The conditions of one job, or of the pipeline; collects what there is to say about them."""
 
-    def __init__(
-        self, variables: AbstractMapping[str, str], request: Request, files: Files, job: str, key: str
-    ) -> None:
-        self._facts = clauses.Facts(variables, request, files)
+    def __init__(self, facts: clauses.Facts, job: str, key: str) -> None:
+        self._facts = facts
         self._job = job
         self._key = key
         self._findings: list[Finding] = []
