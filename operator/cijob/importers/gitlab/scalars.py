@@ -77,7 +77,7 @@ def text_of(value: Value) -> str:
 
 
 def _inspected(value: Value) -> str:
-    """A value as Ruby writes it inside of others: `["a", 1, nil]`, `{"a"=>1}`; GitLab 18 runs Ruby 3.3, before `"a" => 1` came."""
+    """A value as Ruby writes it inside of others: `["a", 1, nil]`, `{"a"=>1}`; as Ruby before 3.4 has it, GitLab's."""
     match value:
         case None:
             return "nil"
