@@ -7,7 +7,6 @@ time. Lines of the log that are the transfer's own have its token in them.
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from cijob.cli.files.bundle import mib
 from cijob.cli.files.caching import Saved
 from cijob.cli.files.collect import Taken, Wish
 from cijob.cli.files.execute import check
+from cijob.cli.files.ownlines import MARK, marked, own_part
 from cijob.cli.files.packing import Place, Scope, read
 from cijob.cli.files.taking import TAKE_SECONDS, Hold, Wishes
 from cijob.cli.runoptions import LIMIT
@@ -127,12 +127,12 @@ def _whens(wishes: Wishes) -> set[When]:
 
 def bring_entry(token: str, seconds: int = BRING_SECONDS) -> str:
     """The entry that waits for the files. Its first line is what the log shows of it."""
-    return f'cijob_transfer={token} cijob_seconds={seconds} # "cijob run" brings files in\n{read("bring.sh")}'
+    return f'{MARK}{token} cijob_seconds={seconds} # "cijob run" brings files in\n{read("bring.sh")}'
 
 
 def take_entry(token: str, when: str, seconds: int = TAKE_SECONDS) -> str:
     """The entry that has the container held at the end of afterScript; `when` is GitLab's `artifacts:when`."""
-    settings = f"cijob_transfer={token} cijob_seconds={seconds} cijob_when={when}"
+    settings = f"{MARK}{token} cijob_seconds={seconds} cijob_when={when}"
     return f'{settings} # "cijob run" takes artifacts and caches\n{read("take.sh")}'
 
 
@@ -149,7 +149,6 @@ class Transfer:
         #: Called as `prepare` says; may be set to another.
         self.progress = progress
         self._token, self._parts, self._wishes = token, given, wishes
-        self._own = re.compile(rb"(?P<mark>cijob: |\$ cijob_transfer=)[^\r\n]*" + re.escape(token.encode()))
         #: Whether the job still has to be given files.
         self.owes = bool(given)
         #: Why caches could not be brought in, or empty.
@@ -201,15 +200,10 @@ class Transfer:
 
         The job's may stand before it in the same line, where that was printed without a newline.
         """
-        if self._token.encode() not in line:
-            return line
-        found = self._own.search(line)
-        if found is None:  # such as what `set -x` makes of it
-            return b""
-        if found["mark"] == b"cijob: " and self._succeeded is not None and not self._succeeded.done():
-            self._succeeded.set_result(not line[found.end() :].startswith(b", failed"))
-        before = line[: found.start()]
-        return before + b"\n" if before else b""
+        found = marked(line, self._token)
+        if found is not None and found.says and self._succeeded is not None and not self._succeeded.done():
+            self._succeeded.set_result(not found.behind.startswith(b", failed"))
+        return own_part(line, self._token)
 
     async def finish(self, *, succeeded: bool) -> Taken | None:
         """What was taken. None: there was nothing to take: no artifacts, or not for this outcome, or the job was killed.
