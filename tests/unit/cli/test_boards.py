@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cijob.cli import console
 from cijob.cli.pipeline.boards import Lines, Single, prefix
+from cijob.cli.pipeline.reporting import report
 from cijob.cli.pipeline.schedule import State, begin
 from cijob.cli.pipeline.tree import Sight
 from cijob.cli.pipeline.treeboard import Tree, board_for
@@ -231,3 +232,10 @@ def test_every_state_is_drawn() -> None:
         schedule = begin(a_pipeline(a_job("a", "build")))._with("a", state)
         board._now = schedule, {}
         assert len(board.render(80, 24, ascii_only=False)) == 3
+
+
+def test_the_last_word_of_a_pipeline_is_what_the_exit_code_is_for(capfd: pytest.CaptureFixture[str]) -> None:
+    report(begin(a_pipeline(a_job("a"))), {}, 1, "ns", "look", lost=True)
+    assert capfd.readouterr().err.endswith(
+        "cijob: not all artifacts are in the folder of --artifacts: why stands above\n"
+    )

@@ -21,8 +21,25 @@ if TYPE_CHECKING:
 _WIDEST: Final = 60
 
 
-def report(schedule: Schedule, sights: Mapping[str, Sight], seconds: float, namespace: str, look: str) -> None:
-    """A sentence, a table of the jobs, and how to look at them. The only job of a pipeline has said nearly all of that."""
+def report(
+    schedule: Schedule, sights: Mapping[str, Sight], seconds: float, namespace: str, look: str, *, lost: bool = False
+) -> None:
+    """A sentence, a table of the jobs, and how to look at them. The only job of a pipeline has said nearly all of that.
+
+    Args:
+        schedule: of the pipeline, at its end.
+        sights: what was seen of each job.
+        seconds: that it took.
+        namespace: of its jobs.
+        look: how to look at them, in a sentence.
+        lost: whether artifacts could not be left where the user wants them.
+    """
+    _jobs(schedule, sights, seconds, namespace, look)
+    if lost:
+        _say("not all artifacts are in the folder of --artifacts: why stands above", "bad")
+
+
+def _jobs(schedule: Schedule, sights: Mapping[str, Sight], seconds: float, namespace: str, look: str) -> None:
     good = schedule.result() is Result.SUCCEEDED
     rows = summary(schedule, sights)
     created = [sight.cijob for sight in sights.values() if sight.cijob]

@@ -171,7 +171,8 @@ class Run:
 
     def report(self) -> None:
         """The summary, on stderr."""
-        report(self._schedule, self._sights, time.monotonic() - self._began, self._api.namespace, self.look)
+        took, lost = time.monotonic() - self._began, self._store.lost
+        report(self._schedule, self._sights, took, self._api.namespace, self.look, lost=lost)
 
     # --- one job --------------------------------------------------------------------------------------------------------
 
