@@ -240,7 +240,7 @@ def test_what_cannot_run_is_said_before_anything_is_created(
     job = {"script": ["true"]}
     for pipeline, options, message, code in (
         ({"a": job | {"needs": ["b"]}}, (), "error: needs", 1),
-        ({"a": job | {"cache": {"paths": ["x"]}}}, ("--strict",), "one thing is not converted", 1),
+        ({"a": job | {"release": {"tag_name": "x"}}}, ("--strict",), "one thing is not converted", 1),
         ({"a": job | {"only": ["tags"]}}, (), "no job runs for the branch", 1),
         ({"deploy": job}, ("--job", "deplyo"), "Did you mean deploy?", 2),
         ({"a": job}, ("--detach",), "a pipeline cannot be left", 2),

@@ -21,7 +21,8 @@ _BLOCK = re.compile(r"(<!-- (\w+): begin[^>]*-->\n).*?(<!-- \2: end -->)", re.DO
 #: What is to be done about what stops files.
 _ADVICE = {
     "artifacts:paths": "a variable in a path is not set: give it with `--var`",
-    "cache": "a job that only gets faster by its cache runs as it is; one that needs what is in it needs `artifacts`",
+    "cache:key": "a variable in it is not set: give it with `--var`",
+    "cache:paths": "only files below the working directory are kept",
     "id_tokens": "bring a token in as a Secret",
     "image:name": "a variable of the project is in its name: give it with `--var`",
     "include:component": "put the file into the repository and include it as `local`",

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.style import StyleType
 
-#: Control characters but tab and newline, and all of ECMA-48's sequences: text of others must not move our cursor.
+#: Control characters but tab and newline, and all of ECMA-48's sequences: text of others must not move our cursor. What
+#: begins a sequence that is never ended takes the rest with it, as in a terminal: to look for its end again at each would take hours.
 _ESCAPES: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[PX^_].*?\x1b\\|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]",
-    re.DOTALL,
+    r"\x1b\[[0-?]*+[ -/]*+[@-~]|\x1b\][^\x07\x1b]*+(?:\x07|\x1b\\)?"
+    r"|\x1b[PX^_](?:[^\x1b]++|\x1b(?!\\))*+(?:\x1b\\)?|\x1b[ -/]*+[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+#: What turns the direction of writing: a name may not look like another.
+_TURNS: Final = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 #: Names of what colours mean. A phase is shown with PHASES[phase].
 _THEME: Final[dict[str, StyleType]] = {
@@ -43,7 +46,7 @@ PHASES: Final = {
 
 def plain(text: str) -> str:
     """A text of somebody else's without escape sequences and control characters, for tables and sentences."""
-    return _ESCAPES.sub("", text)
+    return _TURNS.sub("", _ESCAPES.sub("", text))
 
 
 def coloured(text: str) -> str:

@@ -8,14 +8,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from cijob import names
 from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
-from cijob.cli.importing import import_pipeline, root_of, tell
+from cijob.cli.importing import import_pipeline, root_of, tell, tell_ref
 from cijob.cli.pipeline.jobs import ANNOTATION_JOB, ANNOTATION_STAGE, stem
 from cijob.cli.repository import ref_of
+from cijob.cli.yamltext import Dumper, dump
 from cijob.importers.gitlab.findings import incomplete
 from cijob.importers.gitlab.model import Request, Severity, When
 
@@ -51,7 +51,10 @@ def convert(wanted: Wanted) -> int:
     """
     _check(wanted)
     root = root_of(wanted.file)
-    pipeline = import_pipeline(root, _request(wanted, root))
+    request = _request(wanted, root)
+    if not (request.ref.branch or request.ref.tag):
+        tell_ref(request.ref)
+    pipeline = import_pipeline(root, request)
     jobs = _chosen(pipeline.jobs, wanted.jobs)
     chosen = {job.name for job in jobs}
     findings = [one for one in pipeline.findings if not wanted.jobs or not one.job or one.job in chosen]
@@ -127,22 +130,15 @@ def _body(job: PipelineJob) -> dict[str, Any]:
     }
 
 
-class _Dumper(yaml.SafeDumper):
-    """Keys in the order of the spec, texts of many lines as blocks, lists indented as people write them."""
+class _Dumper(Dumper):
+    """Lists indented as people write them."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  PyYAML's own
         super().increase_indent(flow, False)  # noqa: FBT003
 
 
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
-
-
-_Dumper.add_representer(str, _text)
-
-
 def _yaml(job: PipelineJob) -> str:
-    body = yaml.dump(_body(job), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    body = dump(_body(job), _Dumper, sort_keys=False)
     return f"# {plain(' '.join(f'{job.name}, of the stage {job.stage}: {job.place}'.split()))}\n{body}"
 
 
@@ -174,6 +170,7 @@ def _left_to_run(jobs: list[PipelineJob]) -> list[str]:
         "needs": any(job.needs for job in jobs),
         "when": any(job.when is not When.ON_SUCCESS for job in jobs),
         "artifacts": any(job.artifacts or job.takes for job in jobs),
+        "cache": any(job.caches for job in jobs),
         "allow_failure": any(job.allow_failure for job in jobs),
         "resource_group": any(job.resource_group for job in jobs),
     }

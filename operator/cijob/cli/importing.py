@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from rich.text import Text
 from cijob.cli.console import err, plain
 from cijob.cli.errors import CliError
 from cijob.cli.manifest import PIPELINE
-from cijob.cli.repository import files_of
+from cijob.cli.repository import files_of, in_words, last_commit
 from cijob.importers.gitlab.files import LocalFiles
 from cijob.importers.gitlab.findings import told
 from cijob.importers.gitlab.model import ImportFailed, Severity
@@ -21,7 +22,7 @@ from cijob.importers.gitlab.pipeline import load
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cijob.importers.gitlab.model import Finding, Pipeline, Place, Request
+    from cijob.importers.gitlab.model import Finding, Pipeline, Place, Ref, Request
 
 #: What GitLab calls a pipeline's file unless it is told otherwise.
 _STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "waiting", Severity.NOTE: "quiet"}
@@ -48,7 +49,7 @@ def import_pipeline(root: Path, request: Request) -> Pipeline:
     root = root.resolve()
     way = os.path.relpath(root) if root.is_relative_to(Path.cwd()) else str(root)
     try:
-        pipeline = load(LocalFiles(root, files_of(root)), request)
+        pipeline = load(LocalFiles(root, files_of(root), partial(last_commit, root)), request)
     except ImportFailed as failure:
         tell(_from_here(failure.findings, way))
         errors = sum(one.severity is Severity.ERROR for one in failure.findings)
@@ -71,6 +72,11 @@ def _from_here(findings: tuple[Finding, ...], way: str) -> tuple[Finding, ...]:
 def _place(place: Place, way: str) -> Place:
     """A place in a file below the root, where `way` leads from the current folder to the root."""
     return replace(place, file=os.path.normpath(os.path.join(way, place.file)))  # noqa: PTH118  text
+
+
+def tell_ref(ref: Ref) -> None:
+    """On the standard error, what the pipeline is for."""
+    err().print(Text(plain(f"cijob: {in_words(ref)}"), style="quiet"), soft_wrap=True)
 
 
 def tell(findings: Iterable[Finding]) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import yaml
 
 from cijob import names
 from cijob.cli.errors import CliError
+from cijob.cli.jsonvalues import check_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from cijob.transport import Body
 
@@ -22,6 +23,12 @@ PIPELINE: Final = ".gitlab-ci.yml"
 STDIN: Final = "-"
 #: Larger than anything that the API server stores.
 _MOST_BYTES: Final = 3 * 1024 * 1024
+#: GitLab stops at 100.
+_DEEPEST: Final = 200
+#: How YAML writes that there is nothing.
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,17 @@ class PipelineFile:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with tags that only the importer knows, `!reference` above all: what they hold does not matter here."""
+    """YAML as kubectl reads it: a date is a text."""
 
 
-_Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _loader, node: str(node.value))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """A document from the outside: the keys of its outermost map, None where it is none."""
+
+    keys: frozenset[str] | None
 
 
 def read(path: str) -> Manifest | PipelineFile:
@@ -52,11 +66,16 @@ def read(path: str) -> Manifest | PipelineFile:
     Raises:
         CliError: it cannot be read, or is neither of the two.
     """
-    documents = _documents(path, _text(path))
-    if not documents:
+    text = _text(path)
+    # A pipeline has tags, anchors and texts that only the importer can read: no value is made of it here.
+    outlines = _parsed(path, lambda: list(_outlines(yaml.parse(text, yaml.SafeLoader))))
+    if not outlines:
         raise CliError(f"{_named(path)} is empty", "Write a CiJob into it: `kubectl explain cij.spec`, or examples/.")
-    if not any(isinstance(one, dict) and ("apiVersion" in one or "kind" in one) for one in documents):
-        return _pipeline(path, documents)
+    if not any(one.keys and one.keys & {"apiVersion", "kind"} for one in outlines):
+        return _pipeline(path, outlines)
+    documents = _parsed(path, lambda: [one for one in yaml.load_all(text, _Loader) if one is not None])
+    for document in documents:
+        check_values(document, _named(path))
     return Manifest(path, tuple(_jobs(path, documents)))
 
 
@@ -95,9 +114,41 @@ def _nearest(path: str) -> str:
     return f"Did you mean {folder / near[0]}?" if near else ""
 
 
-def _documents(path: str, text: str) -> list[Any]:
+def _outlines(events: Iterable[yaml.Event]) -> Iterator[_Outline]:
+    """Of each document that is not empty.
+
+    Raises:
+        yaml.YAMLError: one of them is too deep.
+    """
+    depth, nodes, keys = 0, 0, set[str]()  # nodes: those of the outermost map, keys and values in turn
+    outermost: yaml.Event | None = None
+    for event in events:
+        match event:
+            case yaml.DocumentEndEvent():
+                if not (
+                    isinstance(outermost, yaml.ScalarEvent) and outermost.implicit[0] and outermost.value in _NULLS
+                ):
+                    yield _Outline(frozenset(keys) if isinstance(outermost, yaml.MappingStartEvent) else None)
+                nodes, keys, outermost = 0, set(), None
+            case yaml.CollectionEndEvent():
+                depth -= 1
+            case yaml.NodeEvent():
+                if depth == 0:
+                    outermost = event
+                elif depth == 1:
+                    if nodes % 2 == 0 and isinstance(event, yaml.ScalarEvent):
+                        keys.add(event.value)
+                    nodes += 1
+                depth += isinstance(event, yaml.CollectionStartEvent)
+                if depth > _DEEPEST:  # PyYAML's time grows with the square of it
+                    raise yaml.YAMLError(f"more than {_DEEPEST} levels deep")
+            case _:
+                pass
+
+
+def _parsed(path: str, parse: Callable[[], list[T]]) -> list[T]:
     try:
-        return [one for one in yaml.load_all(text, _Loader) if one is not None]
+        return parse()
     except yaml.MarkedYAMLError as error:
         mark, problem = error.problem_mark, " ".join(filter(None, (error.context, error.problem)))
         place = f"{_named(path)}:{mark.line + 1}" if mark is not None else _named(path)
@@ -106,8 +157,8 @@ def _documents(path: str, text: str) -> list[Any]:
         raise CliError(f"{_named(path)}: this is no YAML: {' '.join(str(error).split())}") from error
 
 
-def _pipeline(path: str, documents: list[Any]) -> PipelineFile:
-    if not all(isinstance(one, dict) for one in documents):
+def _pipeline(path: str, outlines: list[_Outline]) -> PipelineFile:
+    if any(one.keys is None for one in outlines):
         raise CliError(
             f"{_named(path)} is neither a manifest nor a pipeline: a map of fields or of jobs was expected",
             f"A manifest starts with `apiVersion: {names.API_VERSION}`.",
@@ -123,7 +174,10 @@ def _pipeline(path: str, documents: list[Any]) -> PipelineFile:
 def _jobs(path: str, documents: list[Any]) -> Iterator[Body]:
     for document in documents:
         if isinstance(document, dict) and document.get("kind") == "List":
-            yield from _jobs(path, list(document.get("items") or ()))
+            items = document.get("items") or []
+            if not isinstance(items, list):
+                raise CliError(f"{_named(path)}: items of a List must be a list")
+            yield from _jobs(path, items)
         else:
             yield _job(path, document)
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from cijob import names
 from cijob.cli.errors import CliError
+from cijob.cli.jsonvalues import check_values
 from cijob.models import CiJobSpec
 from cijob.problems import sentences
 from cijob.validation import validate_spec
@@ -130,6 +131,7 @@ def _with(job: Body, text: str) -> Body:
     changed = _put(job, steps, value, text)
     if not isinstance(value, str) and steps[0] == "spec" and _wants_text(changed["spec"], tuple(steps[1:])):
         return _put(job, steps, raw, text)
+    check_values(value, f"--set {text}")
     return changed
 
 

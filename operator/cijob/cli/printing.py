@@ -27,8 +27,6 @@ NOTHING: Final = "-"
 _GAP: Final = 3
 #: What json.dumps leaves as it is although terminals obey it.
 _CONTROL: Final = re.compile(r"[\x7f-\x9f]")
-#: What YAML takes for the end of a line beside a newline: only in double quotes it stays what it is.
-_BREAKS: Final = re.compile(r"[\x85\u2028\u2029]")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _YEAR: Final = 365 * _DAY
 
@@ -37,10 +35,14 @@ class Table:
     """Rows under headers, with columns as kubectl prints them; on a terminal with colours.
 
     Lines are never cut or wrapped here: as with kubectl, a narrow terminal does that, and names stay whole.
+
+    Args:
+        headers: of the columns.
+        widest: cells of the widest column; a longer text moves what stands behind it in its own row only.
     """
 
-    def __init__(self, *headers: str) -> None:
-        self._headers = headers
+    def __init__(self, *headers: str, widest: int | None = None) -> None:
+        self._headers, self._widest = headers, widest
         self._rows: list[tuple[Cell, ...]] = []
 
     def __len__(self) -> int:
@@ -54,6 +56,8 @@ class Table:
         """The table, a line each."""
         rows = [*([tuple((header, "heading") for header in self._headers)] if headers else []), *self._rows]
         widths = [max(cell_len(_text(cell)) for cell in column) for column in zip(*rows, strict=True)]
+        if self._widest is not None:
+            widths = [min(width, self._widest) for width in widths]
         return [_line(row, widths) for row in rows]
 
     def print(self, *, headers: bool = True) -> None:
@@ -108,7 +112,9 @@ def formatted(bodies: Sequence[Body], output: str, *, one: bool = False) -> str:
     if output == "json":
         text = json.dumps(whole, indent=4, sort_keys=True, ensure_ascii=False)
         return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
-    return _yaml(whole)
+    from cijob.cli.yamltext import Dumper, dump
+
+    return dump(whole, Dumper)
 
 
 def resource_name(body: Body) -> str:
@@ -176,7 +182,7 @@ def _line(row: Sequence[Cell], widths: Sequence[int]) -> Text:
     line = Text()
     for cell, width in zip(row[:-1], widths, strict=False):
         line.append(_text(cell), style=None if isinstance(cell, str) else cell[1])
-        line.append(" " * (width - cell_len(_text(cell)) + _GAP))
+        line.append(" " * (max(0, width - cell_len(_text(cell))) + _GAP))
     line.append(_text(row[-1]), style=None if isinstance(row[-1], str) else row[-1][1])
     return line
 
@@ -184,17 +190,3 @@ def _line(row: Sequence[Cell], widths: Sequence[int]) -> Text:
 def _shown(body: Body) -> Body:
     """An object without the bookkeeping of who wrote which field, which kubectl leaves out too."""
     return {**body, "metadata": {key: value for key, value in body["metadata"].items() if key != "managedFields"}}
-
-
-def _yaml(whole: object) -> str:
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Texts of many lines as blocks."""
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        style = '"' if _BREAKS.search(value) else "|" if "\n" in value else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(str, text)
-    return str(yaml.dump(whole, Dumper=Dumper, allow_unicode=True, width=float("inf")))

@@ -8,15 +8,31 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cijob.cli.errors import CliError
 from cijob.importers.gitlab.model import Ref
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 #: Seconds that git may take for one answer; the longest is the comparison of a large work tree.
 _PATIENCE: Final = 60
 #: Names of the last resort for the default branch, in the order in which they are tried.
 _USUAL: Final = ("main", "master")
+#: Variables by which a hook, say, tells which repository is meant. Here a folder says it.
+_WHERE: Final = frozenset(
+    f"GIT_{name}"
+    for name in (
+        "DIR",
+        "WORK_TREE",
+        "INDEX_FILE",
+        "COMMON_DIR",
+        "OBJECT_DIRECTORY",
+        "ALTERNATE_OBJECT_DIRECTORIES",
+        "NAMESPACE",
+        "PREFIX",
+    )
+)
 #: Fields of a commit between NULs: hash, author, date in ISO 8601, whole message.
 _COMMIT: Final = "%H%x00%an <%ae>%x00%cI%x00%B"
 
@@ -28,6 +44,9 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     it left the default branch, uncommitted and untracked ones too, as paths from the folder. On the default branch itself:
     since its remote counterpart, or, where that is no older, since the commit before. They are unknown (None) for a tag and
     where there is nothing to compare with, which GitLab takes for "all changed", too.
+
+    Raises:
+        CliError: a commit is checked out that is no tag, and nobody says for which branch: one that is guessed may deploy.
     """
     git = Git(folder)
     commit = git.lines("log", "-1", f"--format={_COMMIT}", separator="\0")
@@ -35,6 +54,8 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     branch, tag = _branch_and_tag(git, branch, tag)
     if len(commit) < 4:  # noqa: PLR2004  the fields of _COMMIT; none of them: no repository, or no commit yet
         return Ref(branch=branch, tag=tag, default_branch=default, url=_url(git))
+    if not branch and not tag:
+        raise CliError("HEAD is detached: it is not known which branch the pipeline is for", _which_branch(git))
     sha, author, timestamp, message = commit
     return Ref(
         branch=branch,
@@ -49,10 +70,29 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     )
 
 
+def in_words(ref: Ref) -> str:
+    """What a pipeline runs for, in a sentence."""
+    if ref.tag:
+        return f"the pipeline is for the tag {ref.tag}"
+    if ref.branch:
+        return f"the pipeline is for the branch {ref.branch}"
+    return f"the pipeline is for the branch {ref.default_branch}, as git says of none: --branch or --tag name another"
+
+
 def files_of(folder: Path) -> tuple[str, ...] | None:
     """The files below a folder that git tracks, or would if they were added; None where there is no git work tree."""
     found = Git(folder).text("ls-files", "--cached", "--others", "--exclude-standard", "-z")
     return None if found is None else tuple(sorted({path for path in found.split("\0") if path}))
+
+
+def last_commit(folder: Path, path: str) -> str:
+    """The last commit that changed what a pathspec below a folder means; empty where git knows none."""
+    return Git(folder).line("log", "-1", "--format=%H", "--", path)
+
+
+def of_folders(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which git looks at the folder that it is told, whatever repository a caller had in mind."""
+    return {name: value for name, value in environment.items() if name not in _WHERE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +105,7 @@ class Git:
         """What git prints, None if it fails or is not there."""
         # Questions only: no lock is taken, no pager, prompt or file system monitor started.
         command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(self.folder), *arguments]
-        environment = {**os.environ, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
+        environment = {**of_folders(os.environ), "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
         try:
             found = subprocess.run(command, capture_output=True, check=False, timeout=_PATIENCE, env=environment)  # noqa: S603  no shell
         except (OSError, subprocess.TimeoutExpired):
@@ -83,6 +123,12 @@ class Git:
     def commit(self, name: str) -> str:
         """The hash of the commit that a name means."""
         return self.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+
+    @property
+    def remote(self) -> str:
+        """The name of the remote that GitLab would be: `origin`, or else the first; empty where there is none."""
+        remotes = self.lines("remote")
+        return "origin" if "origin" in remotes else next(iter(remotes), "")
 
 
 def address(remote: str) -> str:
@@ -105,8 +151,7 @@ def address(remote: str) -> str:
 
 
 def _url(git: Git) -> str:
-    remotes = git.lines("remote")
-    name = "origin" if "origin" in remotes else next(iter(remotes), "")
+    name = git.remote
     return address(git.line("remote", "get-url", "--", name)) if name else ""
 
 
@@ -118,6 +163,15 @@ def _branch_and_tag(git: Git, branch: str | None, tag: str | None) -> tuple[str,
     if current:
         return current, ""
     return "", git.line("describe", "--exact-match", "--tags", "HEAD")
+
+
+def _which_branch(git: Git) -> str:
+    """How to say which branch a detached HEAD is for, with its name where just one is at that commit."""
+    refs = git.lines("for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/heads", "refs/remotes")
+    names = {re.sub(r"^refs/(?:heads|remotes/[^/]+)/", "", ref) for ref in refs} - {"HEAD"}
+    if len(names) == 1:
+        return f"`--branch {names.pop()}` says it: that branch is at this commit."
+    return "`--branch NAME` says it, or `--tag NAME`."
 
 
 def _default_branch(git: Git) -> str:

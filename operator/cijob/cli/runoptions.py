@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 LIMIT = 256 * MIB
-"""Bytes, unpacked, that are brought into a job and that its artifacts may have, where nobody says otherwise."""
+"""Bytes, unpacked, that are brought into a job, and that its artifacts and its caches may have, where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,8 @@ class RunOptions:
         bring_files: False with --no-workspace.
         workspace_limit, artifacts_limit: bytes, unpacked: of the folder; of one job's artifacts.
         artifacts: where the artifacts of a pipeline's jobs are left; None: a temporary folder that goes with the run.
+        caches: False with --no-cache: none is restored or saved.
+        cache_limit: bytes, unpacked, of one job's caches together.
         pools: tag to BuildPool.
         default_image: of a pipeline's jobs that name none.
         jobs: of a pipeline only these and what they need; empty: all.
@@ -52,6 +54,8 @@ class RunOptions:
     workspace_limit: int = LIMIT
     artifacts_limit: int = LIMIT
     artifacts: Path | None = None
+    caches: bool = True
+    cache_limit: int = LIMIT
     pools: dict[str, str] = field(default_factory=dict)
     default_image: str | None = None
     jobs: tuple[str, ...] = ()

@@ -27,6 +27,8 @@ _OF_PIPELINES: Final = {
     "tag": "--tag",
     "artifacts": "--artifacts",
     "artifacts_limit": "--artifacts-limit",
+    "caches": "--no-cache",
+    "cache_limit": "--cache-limit",
 }
 #: The same for what is one CiJob.
 _OF_CIJOBS: Final = {"sets": "--set"}

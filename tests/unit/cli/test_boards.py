@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from cijob.cli import console
 from cijob.cli.pipeline.boards import Lines, Single, prefix
+from cijob.cli.pipeline.reporting import report
 from cijob.cli.pipeline.schedule import State, begin
 from cijob.cli.pipeline.tree import Sight
 from cijob.cli.pipeline.treeboard import Tree, board_for
@@ -120,6 +124,50 @@ def test_above_a_tree_logs_keep_their_colours_and_nothing_that_moves_the_cursor(
     assert [str(span.style) for span in line.spans if line.plain[span.start : span.end] == "red"] == ["color(1)"]
 
 
+def test_above_a_tree_only_the_prefix_has_the_colour_of_the_job() -> None:
+    line = Tree()._line("a", b"words\n")
+    assert (line.plain, line.style) == ("a | words", "")
+    assert [(span.start, span.end, span.style) for span in line.spans] == [(0, 4, "cyan")]
+
+
+def test_above_a_tree_a_progress_bar_is_what_it_was_last() -> None:
+    assert Tree()._line("a", b"10%\r50%\r100%\n").plain == "a | 100%"
+    assert Tree()._line("a", b"10%\r100%\r\n").plain == "a | 100%"
+
+
+def test_above_a_tree_an_endless_line_is_cut_and_says_so() -> None:
+    line = Tree()._line("a", b"x" * 1_000_000).plain
+    assert len(line) < 20_000
+    assert line.endswith("x ... and 983616 bytes more, which `cijob logs` shows")
+
+
+@given(st.text(st.sampled_from("\x1b[]PX^_\\\x07 0;m\ra\u202e\x9b")))
+def test_whatever_a_job_prints_nothing_but_colours_reaches_the_terminal(text: str) -> None:
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", console.plain(text))
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", re.sub(r"\x1b\[[0-9;]*m", "", console.coloured(text)))
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    [
+        "\x1bPq#0~~\x1b\\",
+        "\x1b_Gf=1;AA\x1b\\",
+        "\x1b^x\x1b\\",
+        "\x1b]0;title\x07",
+        "\x1bPtmux;\x1b\x1b]52;c;AA\x07\x1b\\",
+    ],
+)
+def test_whole_sequences_go_with_what_they_hold(sequence: str) -> None:
+    assert console.plain(f"a{sequence}b") == "ab"
+
+
+@pytest.mark.parametrize("start", ["\x1bP", "\x1b_", "\x1b]", "\x1b[0", "\x1b[ ", "\x1b "])
+def test_sequences_without_an_end_take_no_longer_than_others(start: str) -> None:
+    # In a process of its own, for nothing ends a regular expression. Each against each of them would take hours.
+    code = f"from cijob.cli.console import coloured; coloured({start!r} * 500_000); coloured({start!r} + {start[-1]!r} * 1_000_000)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_the_tree_fits_the_terminal_and_tells_how_long_the_pipeline_runs() -> None:
     board = Tree()
     pipeline = a_pipeline(*(a_job(f"job{number}", "build") for number in range(30)))
@@ -184,3 +232,10 @@ def test_every_state_is_drawn() -> None:
         schedule = begin(a_pipeline(a_job("a", "build")))._with("a", state)
         board._now = schedule, {}
         assert len(board.render(80, 24, ascii_only=False)) == 3
+
+
+def test_the_last_word_of_a_pipeline_is_what_the_exit_code_is_for(capfd: pytest.CaptureFixture[str]) -> None:
+    report(begin(a_pipeline(a_job("a"))), {}, 1, "ns", "look", lost=True)
+    assert capfd.readouterr().err.endswith(
+        "cijob: not all artifacts are in the folder of --artifacts: why stands above\n"
+    )

@@ -18,6 +18,8 @@ kind: CiJob
 metadata: {generateName: x-}
 spec: {image: ubuntu, script: [true]}
 """
+#: Nine of nine of nine...
+ALIASES = "a0: &a0 [x], " + ", ".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9))
 
 
 def written(folder: Path, text: str | bytes, name: str = "job.yaml") -> str:
@@ -45,6 +47,12 @@ def test_all_documents_and_lists_are_read_in_order(tmp_path: Path) -> None:
     assert [job["metadata"]["generateName"] for job in found.jobs] == ["x-", "b-"]
 
 
+def test_a_date_is_a_text_as_for_kubectl(tmp_path: Path) -> None:
+    found = read(written(tmp_path, f"{JOB}status: {{a: 2026-01-31}}"))
+    assert isinstance(found, Manifest)
+    assert found.jobs[0]["status"] == {"a": "2026-01-31"}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -52,6 +60,11 @@ def test_all_documents_and_lists_are_read_in_order(tmp_path: Path) -> None:
         "build:\n  script: [!reference [.a, script]]\n",
         "spec: {inputs: {x: {}}}\n---\ntest: {script: [make]}",
         "stages: [a]",
+        ".a: &x {script: [make]}\n.b: &x {script: [test]}\nc: *x",
+        "test: {script: [make], variables: {SIGN: =}}",
+        "test: {script: [make], variables: {A: !!python/name:os.system }}",
+        "test: {kind: CiJob, script: [make]}",
+        "test: kind\nother: {apiVersion: v1}",
     ],
 )
 def test_what_has_no_kind_is_a_pipeline(tmp_path: Path, text: str) -> None:
@@ -66,13 +79,22 @@ def test_what_has_no_kind_is_a_pipeline(tmp_path: Path, text: str) -> None:
         ("# nothing\n", "is empty"),
         ("a: b: c", ":1: this is no YAML: mapping values are not allowed here"),
         ("a:\n\t- b", ":2: this is no YAML"),
-        ("[" * 5000, "this is no YAML"),
+        ("[" * 5000, "this is no YAML: more than 200 levels deep"),
         ("just words", "neither a manifest nor a pipeline"),
         ("kind: Pod", "holds a Pod: cijob runs CiJobs only"),
         ("apiVersion: v1", "holds something without a kind"),
         (JOB.replace("v1alpha1", "v1"), "apiVersion is 'cijob.dev/v1', but CiJobs are of cijob.dev/v1alpha1"),
         (JOB.replace("{image: ubuntu, script: [true]}", "[]"), "spec must be a map of fields"),
         (f"{JOB}---\n- a\n", "one of its documents is no map"),
+        (f"{JOB}status: {{a: !!binary aGk=}}", ": status.a: !!binary is nothing that JSON"),
+        (f"{JOB}status: {{a: [!!set {{b}}]}}", ": status.a[0]: !!set is nothing that JSON"),
+        (f"{JOB}status: {{a: .nan}}", ": status.a: such a number is nothing that JSON"),
+        (f"{JOB}status: 0x{'f' * 5000}", ": status: such a number is nothing that JSON"),
+        (f"{JOB}status: {{yes: a}}", ": status: the key True is no text"),
+        (f"{JOB}status: !own a", "could not determine a constructor for the tag '!own'"),
+        ("kind: List\nitems: &i [{kind: List, items: *i}]", "an alias that holds itself"),
+        ("kind: List\nitems: 5", "items of a List must be a list"),
+        (f"{JOB}status: {{{ALIASES}}}", "its aliases multiply them"),
         (b"\xff\xfe\x00", "is no text in UTF-8 (byte 0)"),
     ],
 )

@@ -84,6 +84,14 @@ def test_a_set_that_fits_nowhere_is_refused(text: str) -> None:
         completed(a_job(), options(text))
 
 
+@pytest.mark.parametrize("value", ["!!binary aGk=", ".nan", "{1: x}", "2026-01-31"])
+def test_a_set_holds_what_json_can_say(value: str) -> None:
+    with pytest.raises(CliError, match=r"--set metadata\.annotations="):
+        completed(a_job(), options(f"metadata.annotations={value}"))
+    at: Any = completed(a_job(), options("variables.A=2026-01-31"))
+    assert at["spec"]["variables"]["A"] == "2026-01-31"
+
+
 def test_the_manifest_itself_stays_as_it_was() -> None:
     job = a_job(variables={"A": "1"})
     completed(job, options("variables.B=2", variables={"A": "3"}))

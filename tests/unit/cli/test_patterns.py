@@ -49,6 +49,12 @@ def test_a_pattern_means_these_files(pattern: str, names: set[str]) -> None:
     assert chosen.unmatched == (() if names else (pattern,))
 
 
+@pytest.mark.parametrize("pattern", ["*a" * 30 + "b", "**/" + "*a" * 30 + "*b", "**/a/" * 30 + "b"])
+def test_many_stars_are_matched_without_trying_all_places(pattern: str) -> None:
+    """It would not end."""
+    assert patterns.choose(["a" * 120, "a/" * 120 + "a"], [], [pattern], [], "/workspace").unmatched == (pattern,)
+
+
 @pytest.mark.parametrize(
     ("exclude", "left"),
     [

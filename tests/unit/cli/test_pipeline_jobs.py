@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,16 @@ from hypothesis import strategies as st
 from cijob.cli.pipeline import jobs
 from cijob.cli.pipeline.jobs import manifest, stem, with_timeout
 from cijob.cli.pipeline.variables import DOTENV_VARIABLES, parse_dotenv, with_dotenv
+from cijob.importers.gitlab.files import LocalFiles
+from cijob.importers.gitlab.model import Request
+from cijob.importers.gitlab.pipeline import load
+from cijob.importers.gitlab.variables import Variable
 from tests.unit.cli.pipelines import a_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cijob.importers.gitlab.variables import Layer
 
 
 def test_a_cijob_has_the_name_of_its_job_and_tells_its_pipeline() -> None:
@@ -77,10 +87,29 @@ def test_any_bytes_are_read(text: bytes) -> None:
 
 def test_what_a_job_left_counts_more_than_the_jobs_own_and_less_than_what_the_user_gave() -> None:
     spec = {"image": "alpine", "variables": {"A": "user", "B": "own", "C": "own"}}
-    merged = with_dotenv(spec, [{"A": "first", "B": "first"}, {"B": "second", "D": "$C/$A"}], {"A"})
+    merged = with_dotenv(spec, [{"A": "first", "B": "first"}, {"B": "second", "D": "$C/$A"}], {"A": "user"})
     assert merged["variables"] == {"A": "user", "B": "second", "C": "own", "D": "own/user"}
     assert spec["variables"] == {"A": "user", "B": "own", "C": "own"}
-    assert with_dotenv(spec, [], {"A"}) is spec
+    assert with_dotenv(spec, [], {"A": "user"}) is spec
+
+
+def test_variables_that_are_built_on_what_a_job_left_have_its_value(tmp_path: Path) -> None:
+    (tmp_path / "ci.yml").write_text(
+        "make: {image: a, script: [x], artifacts: {reports: {dotenv: env}}}\n"
+        "test: {image: a, stage: test, script: [x], variables: {K: own, W: w-$K, L: $W/$CI_JOB_NAME, U: $USER_GAVE}}\n"
+    )
+    user = {"USER_GAVE": "$K"}
+    job = load(LocalFiles(tmp_path), Request(file="ci.yml", variables=user)).jobs[1]
+    assert job.spec["variables"]["W"] == "w-own"
+    found = with_dotenv(job.spec, [{"K": "3"}], user, job.layers)["variables"]
+    assert {name: found[name] for name in "KWLU"} == {"K": "3", "W": "w-3", "L": "w-3/test", "U": "$K"}
+    assert found.keys() == job.spec["variables"].keys()
+
+
+def test_what_refers_to_itself_by_what_a_job_left_stays_as_it_is() -> None:
+    layers: tuple[Layer, ...] = ({"W": Variable("w-$K")},)
+    spec = {"variables": {"W": "w-"}}
+    assert with_dotenv(spec, [{"K": "$W"}], {}, layers)["variables"] == {"W": "w-", "K": "$W"}
 
 
 def test_the_example_of_a_name_holds() -> None:

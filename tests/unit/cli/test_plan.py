@@ -53,6 +53,11 @@ def test_the_options_are_what_rules_see(folder: Path) -> None:
     assert made.folder == folder
 
 
+def test_what_the_pipeline_is_for_is_told(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    planned(folder / ".gitlab-ci.yml", branch="feature")
+    assert capfd.readouterr().err.startswith("cijob: the pipeline is for the branch feature\n")
+
+
 def test_who_names_a_manual_job_wants_it_to_run(folder: Path) -> None:
     made = planned(folder / ".gitlab-ci.yml", variables={"WHERE": "here"}, jobs=("deploy",))
     assert (names(made), made.play) == (["deploy"], frozenset({"deploy"}))
@@ -127,6 +132,16 @@ def test_artifacts_are_left_where_the_user_wants_them_in_a_folder_for_each_job(t
     assert kept == {"unit-a-b/report": "unit: [a b]", "unit-a-b-2/report": "unit: [a-b]"}
 
 
+def test_artifacts_that_cannot_be_left_where_the_user_wants_them_still_reach_later_jobs(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no folder")
+    store, told = Store(tmp_path, tmp_path / "kept"), list[str]()
+    job = a_job("a")
+    store.add(job, Taken(archive=archive(store.folder(job) / "x.tar", report="1")), told.append)
+    assert store.lost
+    assert told[0].startswith(f"the artifacts cannot be unpacked into {tmp_path / 'kept' / 'a'}: ")
+    assert len(store.bundle(a_job("b", takes=("a",)), Bundle()).archives) == 1
+
+
 def test_what_was_left_in_the_folder_of_the_files_is_not_brought_into_later_jobs(tmp_path: Path) -> None:
     for name in ("a.py", "out/build/x", "output"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -146,3 +161,10 @@ def test_what_is_missing_in_artifacts_is_told(tmp_path: Path) -> None:
         "build.env:1: a line of a dotenv file is NAME=value: the line was left out",
     ]
     assert store.variables == {"a": {"A": "1"}}
+
+
+@pytest.mark.parametrize(("names", "told"), [((".git/config", "a"), 1), ((".gitignore", "sub/.git/config"), 0)])
+def test_a_part_of_git_among_artifacts_is_told(tmp_path: Path, names: tuple[str, ...], told: int) -> None:
+    said: list[str] = []
+    Store(tmp_path, None).add(a_job("a"), Taken(names=names), said.append)
+    assert ["a part of .git is among them" in sentence for sentence in said] == [True] * told

@@ -89,6 +89,13 @@ def test_columns_stand_under_their_headers_with_three_spaces_between() -> None:
     assert [str(line) for line in table.lines(headers=False)] == ["a      Running", "日本   Failed"]
 
 
+def test_one_long_name_moves_its_own_row_only_where_a_column_is_bound() -> None:
+    table = Table("JOB", "RESULT", widest=6)
+    table.add("a", "good")
+    table.add("x" * 10, "bad")
+    assert [str(line) for line in table.lines()] == ["JOB      RESULT", "a        good", "xxxxxxxxxx   bad"]
+
+
 def test_an_empty_cell_is_a_dash_so_that_columns_can_be_counted() -> None:
     table = Table("A", "B", "C")
     table.add("1", "", "3")

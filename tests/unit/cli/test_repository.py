@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cijob.cli import repository
-from cijob.cli.repository import address, files_of, ref_of
+from cijob.cli.errors import CliError
+from cijob.cli.files.bundle import Bundle
+from cijob.cli.repository import address, files_of, in_words, last_commit, ref_of
 from cijob.importers.gitlab.model import Ref
 
 if TYPE_CHECKING:
@@ -52,6 +54,18 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     return Repository(tmp_path / "repo")
 
 
+def test_the_last_commit_of_a_file_is_the_last_that_changed_it(repo: Repository, tmp_path: Path) -> None:
+    first = repo.commit("below/lock")
+    second = repo.commit("other")
+    repo.write("new")
+    repo.write("below/lock", "not committed")
+    assert last_commit(repo.folder, "below/lock") == first
+    assert last_commit(repo.folder / "below", "lock") == first
+    assert last_commit(repo.folder, "other") == second
+    assert [last_commit(repo.folder, path) for path in ("new", "nope", "../x")] == [""] * 3
+    assert last_commit(tmp_path, "lock") == ""
+
+
 def test_its_files_are_those_that_git_does_not_ignore(repo: Repository) -> None:
     repo.commit(".gitignore", "out/")
     for path in ("src/new.py", "out/app"):
@@ -63,6 +77,20 @@ def test_its_files_are_those_that_git_does_not_ignore(repo: Repository) -> None:
 def test_without_git_its_files_are_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert files_of(tmp_path) is None
+
+
+def test_the_folder_says_which_repository_is_meant_also_in_a_hook_of_another(
+    repo: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Repository(tmp_path / "other")
+    other.commit("other.py", "another")
+    monkeypatch.setenv("GIT_DIR", str(other.folder / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other.folder / ".git/index"))
+    repo.write(".git/info/exclude", "secret\n")
+    repo.write("secret")
+    assert ref_of(repo.folder).message == "a change"
+    assert files_of(repo.folder) == ("README.md",)
+    assert Bundle.of(repo.folder).names == {"README.md"}
 
 
 def test_a_branch_is_told_with_its_commit(repo: Repository) -> None:
@@ -103,6 +131,41 @@ def test_a_commit_that_is_checked_out_by_its_tag_is_that_tag(repo: Repository) -
     repo.git("switch", "--quiet", "--detach", "v1.0")
     ref = ref_of(repo.folder)
     assert (ref.branch, ref.tag, ref.changed) == ("", "v1.0", None)
+
+
+def test_a_commit_that_is_checked_out_is_for_no_branch_that_nobody_named(repo: Repository) -> None:
+    repo.git("switch", "--quiet", "--create", "feature")
+    repo.commit("a.py")
+    repo.git("switch", "--quiet", "--detach")
+    with pytest.raises(CliError, match="HEAD is detached") as refused:
+        ref_of(repo.folder)
+    assert refused.value.hint == "`--branch feature` says it: that branch is at this commit."
+    ref = ref_of(repo.folder, branch="feature")
+    assert (ref.branch, ref.tag) == ("feature", "")
+    repo.commit("b.py")
+    with pytest.raises(CliError) as refused:
+        ref_of(repo.folder)
+    assert refused.value.hint == "`--branch NAME` says it, or `--tag NAME`."
+
+
+def test_a_branch_is_named_once_though_the_remote_has_it_too(repo: Repository, tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "--quiet", str(repo.folder), "clone"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "switch", "--quiet", "--detach"], cwd=tmp_path / "clone", check=True)
+    with pytest.raises(CliError) as refused:
+        ref_of(tmp_path / "clone")
+    assert refused.value.hint == "`--branch main` says it: that branch is at this commit."
+
+
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [
+        (Ref(branch="b"), "the pipeline is for the branch b"),
+        (Ref(tag="v1"), "the pipeline is for the tag v1"),
+        (Ref(default_branch="trunk"), "the pipeline is for the branch trunk, as git says of none"),
+    ],
+)
+def test_what_a_pipeline_is_for_is_said_and_whether_it_is_a_guess(ref: Ref, words: str) -> None:
+    assert in_words(ref).startswith(words)
 
 
 def test_the_user_says_which_branch_or_tag_it_is(repo: Repository) -> None:

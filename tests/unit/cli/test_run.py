@@ -84,6 +84,7 @@ def test_folders_are_paths(asked: list[RunOptions]) -> None:
         (["a.yaml", "-o", "name"], "which is for --detach"),
         (["a.yaml", "--git-ref", "main"], "for the repository of --git-url, which is missing"),
         (["a.yaml", "-w", ".", "--no-workspace"], "leave one of the two out"),
+        (["a.yaml", "--no-cache", "--cache-limit", "1Gi"], "leave one of the two out"),
         (["a.yaml", "--var", "A"], "write NAME=VALUE"),
         (["a.yaml", "--workspace-limit", "much"], "write it as 512Mi or 1Gi"),
     ],
@@ -118,6 +119,7 @@ def test_what_is_wrong_with_a_file_is_told_without_a_cluster(tmp_path: Path, mon
         ({"strict": True}, "--strict is for pipelines", "Leave out --strict."),
         ({"jobs": ("a",), "tag": "v1"}, "--job is for pipelines", "Leave out --job and --tag."),
         ({"artifacts_limit": 1}, "--artifacts-limit is for pipelines", "Leave out --artifacts-limit."),
+        ({"caches": False, "cache_limit": 1}, "--no-cache is for pipelines", "Leave out --no-cache and --cache-limit."),
         ({"image": "a", "words": ("b",), "branch": "c"}, "--branch is for pipelines, and --image runs one", "Leave"),
     ],
 )

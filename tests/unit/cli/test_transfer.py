@@ -9,24 +9,23 @@ import signal
 import subprocess
 import tarfile
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cijob.cli.errors import CliError
-from cijob.cli.files import collect, transfer
+from cijob.cli.files import again, collect, packing, taking, transfer
 from cijob.cli.files.bundle import Bundle
 from cijob.cli.files.collect import Taken
 from cijob.cli.files.execute import Result
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
 from cijob.importers.gitlab.model import Artifacts, When
-from tests.unit.launcher.userland import SECONDS, SHELLS, Container, needed
+from tests.unit.cli.execs import NO_API, a_container, answers, run_beside
+from tests.unit.launcher.userland import SECONDS, SHELLS, Container
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from cijob.cli.api import Api
 
 TOKEN = "transfer-0123456789abcdef"  # noqa: S105  not a secret
 SPEC: dict[str, Any] = {"image": "a", "script": ["make"], "beforeScript": ["b"], "afterScript": ["c"]}
@@ -35,26 +34,7 @@ SPEC: dict[str, Any] = {"image": "a", "script": ["make"], "beforeScript": ["b"],
 @pytest.fixture(params=SHELLS)
 def job(request: pytest.FixtureRequest, tmp_path: Path) -> Container:
     """A job container in each userland, with the tools that files need."""
-    container = Container(tmp_path / "cijob", str(request.param))
-    for tool in ("find", "tar", "xargs"):
-        (container.bin / tool).symlink_to(needed("busybox" if request.param == "busybox" else tool))
-    return container
-
-
-def run_beside(job: Container, name: str, *arguments: str, stdin: bytes = b"", folder: Path | None = None) -> Result:
-    """Run a shell file in the job's container, as an exec does; the result has stdout and stderr behind each other."""
-    shell, *options = collect.shell(name, *arguments)
-    assert shell == "/bin/sh"
-    done = subprocess.run(
-        [str(job.bin / "sh"), *options],
-        input=stdin,
-        capture_output=True,
-        env=job.env,
-        cwd=folder,
-        check=False,
-        timeout=SECONDS,
-    )
-    return Result(done.returncode, done.stdout + done.stderr)
+    return a_container(tmp_path / "cijob", str(request.param))
 
 
 def mark(job: Container, kind: str, text: str = "") -> None:
@@ -99,7 +79,7 @@ def test_the_container_is_held_behind_the_after_script_until_the_artifacts_are_t
     job.write(["true"], after=[transfer.take_entry(TOKEN, "on_success"), "echo after; exit 3"])
     with job.start() as running:
         running.wait_for("after")
-        running.wait_for(f'cijob: the artifacts wait up to 240 s for "cijob run" ({TOKEN})')
+        running.wait_for(f'cijob: files wait up to 240 s for "cijob run" ({TOKEN}, success)')
         assert run_beside(job, "mark.sh", TOKEN, "taken").code == 0
         ended = running.end()
     assert ended.code == 0
@@ -108,9 +88,9 @@ def test_the_container_is_held_behind_the_after_script_until_the_artifacts_are_t
 
 def test_a_log_without_newlines_loses_nothing_to_the_transfer(job: Container) -> None:
     job.write(["printf one"], after=[transfer.take_entry(TOKEN, "always"), "printf two"])
-    own = transfer.Transfer(TOKEN, None, None, transfer.no_progress)
+    own = transfer.Transfer(TOKEN, (), NOTHING, transfer.no_progress)
     with job.start() as running:
-        running.wait_for(f'twocijob: the artifacts wait up to 240 s for "cijob run" ({TOKEN})')
+        running.wait_for(f'twocijob: files wait up to 240 s for "cijob run" ({TOKEN}, success)')
         assert run_beside(job, "mark.sh", TOKEN, "taken").code == 0
         ended = running.end()
     shown = b"".join(own.shown(f"{line}\n".encode()) for line in ended.lines)
@@ -119,7 +99,7 @@ def test_a_log_without_newlines_loses_nothing_to_the_transfer(job: Container) ->
 
 def test_the_container_is_held_for_so_long(job: Container) -> None:
     ended = job.run("true", after=[transfer.take_entry(TOKEN, "always", seconds=1)])
-    assert (ended.code, ended.lines[-1]) == (0, 'cijob: nobody took the artifacts within 1 s: was "cijob run" ended?')
+    assert (ended.code, ended.lines[-1]) == (0, 'cijob: nobody took the files within 1 s: was "cijob run" ended?')
 
 
 @pytest.mark.parametrize(
@@ -136,13 +116,13 @@ def test_the_container_is_held_for_so_long(job: Container) -> None:
 def test_artifacts_are_for_these_outcomes(job: Container, when: str, script: str, held: bool) -> None:
     mark(job, "taken")
     ended = job.run(script, after=[transfer.take_entry(TOKEN, when)])
-    assert any("the artifacts wait" in line for line in ended.lines) is held
+    assert any("cijob: files wait" in line for line in ended.lines) is held
 
 
 def test_who_cancels_at_once_does_not_wait_for_artifacts(job: Container) -> None:
     job.write(["true"], after=[transfer.take_entry(TOKEN, "always")])
     with job.start() as running:
-        running.wait_for(f'cijob: the artifacts wait up to 240 s for "cijob run" ({TOKEN})')
+        running.wait_for(f'cijob: files wait up to 240 s for "cijob run" ({TOKEN}, success)')
         (job.launcher / "cancel").write_text("Immediate")
         running.signal(signal.SIGTERM)
         running.end()
@@ -181,7 +161,7 @@ def test_an_image_without_tar_is_said_and_all_input_is_read(job: Container, tmp_
     if job.shell == "busybox":
         pytest.skip("Debian's BusyBox has tar inside")
     (job.bin / "tar").unlink()
-    command = [str(job.bin / "sh"), *collect.shell("unpack.sh")[1:]]
+    command = [str(job.bin / "sh"), *packing.shell("unpack.sh")[1:]]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=job.env, cwd=tmp_path, bufsize=0
     ) as process:
@@ -204,7 +184,7 @@ def test_what_is_there_is_listed_and_packed(job: Container, tmp_path: Path, find
     (folder / "link").symlink_to("/nowhere")
     os.mkfifo(folder / "pipe")
     listed = run_beside(job, "list.sh", folder=folder)
-    listing = collect.parse(listed.stderr)
+    listing = packing.parse(listed.stderr)
     assert set(listing.folders) == {"sub", "sub/empty"}
     assert set(listing.files) == {".hidden", "sub/a b", "sub/new\nline", "-f", "sub/ümlaut", "link"}
     asked = [*listing.files, "sub/empty"]
@@ -217,24 +197,24 @@ def test_what_is_there_is_listed_and_packed(job: Container, tmp_path: Path, find
 
 def test_no_listing_is_an_error() -> None:
     with pytest.raises(CliError, match="could not be listed"):
-        collect.parse(b"Welcome to the machine\n")
+        packing.parse(b"Welcome to the machine\n")
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------------
 
 
 def wish(folder: Path, artifacts: Artifacts, known: frozenset[str] | None = None) -> collect.Wish:
-    return collect.Wish(artifacts, known, "/workspace", folder, 1000, 10)
+    return collect.Wish(artifacts, packing.Scope(known=known, working_dir="/workspace"), folder, 1000, 10)
 
 
 def test_reports_are_read_beside_the_artifacts_and_patterns_without_a_match_are_named(tmp_path: Path) -> None:
-    listing = collect.Listing((), ("a", "b.env"))
+    listing = packing.Listing((), ("a", "b.env"))
     artifacts = Artifacts(paths=("a", "nope", "../x"), dotenv=("b.env", "c.env"))
     assert collect.choose(wish(tmp_path, artifacts), listing) == (("a",), ("b.env",), ("../x", "nope", "c.env"))
 
 
 def test_untracked_is_what_was_not_brought_in_and_not_excluded(tmp_path: Path) -> None:
-    listing = collect.Listing(("out",), ("brought", "made", "out/made", "log"))
+    listing = packing.Listing(("out",), ("brought", "made", "out/made", "log"))
     artifacts = Artifacts(untracked=True, exclude=("log",))
     chosen, _, unmatched = collect.choose(wish(tmp_path, artifacts, frozenset({"brought"})), listing)
     assert (chosen, unmatched) == (("made", "out/made"), ())
@@ -280,39 +260,12 @@ def test_too_many_bytes_are_refused_before_anything_is_created(tmp_path: Path) -
 # --- the transfer -----------------------------------------------------------------------------------------------------------
 
 
-class Executed:
-    """FAKE of `execute`: each call takes the next answer, after reading all of its input."""
-
-    def __init__(self, *answers: Result | Exception) -> None:
-        self.answers = list(answers)
-        self.commands: list[str] = []
-        self.words: list[list[str]] = []
-        self.inputs: list[bytes] = []
-
-    async def __call__(
-        self,
-        *where: object,
-        stdin: AsyncIterator[bytes] | None = None,
-        on_output: Callable[[bytes], Awaitable[None]] | None = None,
-    ) -> Result:
-        words = cast("Sequence[str]", where[-1])
-        self.commands.append(words[3])
-        self.words.append(list(words))
-        self.inputs.append(b"".join([data async for data in stdin]) if stdin is not None else b"")
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        if on_output is not None:
-            await on_output(answer.stderr)
-        return answer
-
-
-NO_API = cast("Api", None)
+NOTHING = taking.Wishes(scope=packing.Scope(known=None, working_dir="/workspace"))
 
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "_PAUSES", (0.0,) * 3)
+    monkeypatch.setattr(again, "PAUSES", (0.0,) * 3)
 
 
 def moving(tmp_path: Path, artifacts: Artifacts | None = None) -> tuple[transfer.Transfer, str]:
@@ -320,12 +273,6 @@ def moving(tmp_path: Path, artifacts: Artifacts | None = None) -> tuple[transfer
     spec, made = transfer.prepare(SPEC, bundle=bundle(tmp_path / "w"), artifacts=artifacts, into=tmp_path)
     token = spec["beforeScript"][0].partition("=")[2].partition(" ")[0]
     return made, token
-
-
-def answers(monkeypatch: pytest.MonkeyPatch, *given: Result | Exception) -> Executed:
-    executed = Executed(*given)
-    monkeypatch.setattr(collect, "execute", executed)
-    return executed
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -385,7 +332,7 @@ async def test_artifacts_are_taken_when_the_job_offers_them(tmp_path: Path, monk
     made, token = moving(tmp_path, Artifacts(paths=("a",)))
     await made.started(NO_API, "n", "p")
     assert made.shown(f"$ cijob_transfer={token} # ...\n".encode()) == b""
-    assert made.shown(f"cijob: the artifacts wait ({token})\n".encode()) == b""
+    assert made.shown(f"cijob: files wait ({token}, success)\n".encode()) == b""
     assert made.shown(b"cijob: something else\n") == b"cijob: something else\n"
     taken = await made.finish(succeeded=True)
     assert taken is not None
@@ -408,29 +355,27 @@ async def test_a_job_is_let_go_when_its_artifacts_cannot_be_taken(
     assert executed.words[-1][-1] == "taken"
 
 
-async def test_too_many_files_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = Result(0, b".\0\0" + b"".join(b"./%d\0" % number for number in range(11)) + b"\0")
-    answers(monkeypatch, listed)
-    all_of_it = wish(tmp_path, Artifacts(paths=("**",)))
+async def taken_of(listing: packing.Listing, wished: collect.Wish) -> Taken:
+    return await collect.collect(packing.Place(NO_API, "n", "p"), listing, wished, transfer.no_progress)
+
+
+async def test_too_many_files_are_not_taken(tmp_path: Path) -> None:
+    listing = packing.Listing((), tuple(map(str, range(11))))
     with pytest.raises(CliError, match="11 files, and 10 are allowed"):
-        await collect.collect(collect.Place(NO_API, "n", "p"), all_of_it, transfer.no_progress)
+        await taken_of(listing, wish(tmp_path, Artifacts(paths=("**",))))
 
 
 async def test_more_bytes_than_allowed_are_not_even_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, Result(0, b".\0\0./a\0\0"), Result(0, bytes(200_000)))
+    answers(monkeypatch, Result(0, bytes(200_000)))
     with pytest.raises(CliError, match="more than 1000 B"):
-        await collect.collect(
-            collect.Place(NO_API, "n", "p"), wish(tmp_path, Artifacts(paths=("a",))), transfer.no_progress
-        )
+        await taken_of(packing.Listing((), ("a",)), wish(tmp_path, Artifacts(paths=("a",))))
     assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
 async def test_what_tar_says_in_the_job_steers_no_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, Result(1, b"tar: no\x1b[2J room\n"))
+    answers(monkeypatch, Result(2, b"tar: no\x1b[2J room\n"))
     with pytest.raises(CliError, match=r"^the artifacts could not be taken: tar: no room$"):
-        await collect.collect(
-            collect.Place(NO_API, "n", "p"), wish(tmp_path, Artifacts(paths=("a",))), transfer.no_progress
-        )
+        await taken_of(packing.Listing((), ("a",)), wish(tmp_path, Artifacts(paths=("a",))))
 
 
 async def test_a_job_that_offers_nothing_has_nothing_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -463,7 +408,7 @@ async def test_lines_of_the_job_are_shown_up_to_what_the_transfer_says(
     made, token = moving(tmp_path, Artifacts(paths=("a",)))
     await made.started(NO_API, "n", "p")
     assert made.shown(f"no newline$ cijob_transfer={token} cijob_seconds=1 # x\n".encode()) == b"no newline\n"
-    assert made.shown(f"bye\rcijob: the artifacts wait ({token})\n".encode()) == b"bye\r\n"
+    assert made.shown(f"bye\rcijob: files wait ({token}, success)\n".encode()) == b"bye\r\n"
     taken = await made.finish(succeeded=True)
     assert taken == Taken(unmatched=("a",))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,3 +87,11 @@ def test_what_is_no_text_is_named(tmp_path: Path, name: str, reason: str) -> Non
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(b"\xef\xbb\xbfa: b")
     assert LocalFiles(tmp_path).read("a.yml") == "a: b"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.yml")
+    with pytest.raises(Unreadable, match=r"fifo\.yml is no file but a pipe, a socket or a device"):
+        LocalFiles(tmp_path).read("fifo.yml")
+    assert LocalFiles(tmp_path).blob("fifo.yml") == ""
+    assert LocalFiles(tmp_path, ["fifo.yml"]).glob("*.yml") == []

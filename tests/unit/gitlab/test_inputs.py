@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cijob.importers.gitlab.inputs import blocks
 from tests.unit.gitlab.reading import document, failure, found
 
 JOB = "test: {script: [x]}\n"
@@ -35,6 +40,18 @@ def test_a_text_that_is_one_block_takes_the_type_of_the_value() -> None:
     config = document(including("{n: 3, b: true, a: [p, q]}"), others).jobs[0].config
     assert (config["parallel"], config["interruptible"], config["tags"]) == (3, True, ["p", "q"])
     assert config["script"] == ["n=3 b=true"]
+
+
+def test_a_list_inside_of_a_text_is_written_as_ruby_writes_it() -> None:
+    others = template("{a: {type: array}}", "j: {script: ['for one in $[[ inputs.a ]]']}")
+    config = document(including("{a: [p, {q: 1}]}"), others).jobs[0].config
+    assert config["script"] == ['for one in ["p", {"q"=>1}]']
+
+
+@given(st.lists(st.sampled_from(["$[[ ab", "]]", " ", "\n", "cd"]), max_size=12).map("".join))
+def test_blocks_are_found_as_gitlabs_pattern_finds_them(text: str) -> None:
+    pattern = re.compile(r"\$\[\[\s*(\S.*?\S)\s*\]\]")
+    assert list(blocks(text)) == [(one.start(), one.end(), one[1]) for one in pattern.finditer(text)]
 
 
 def test_keys_and_references_have_inputs_too() -> None:

@@ -24,8 +24,8 @@ def test_a_key_stands_below_one_that_is_there() -> None:
 
 
 def test_a_key_that_is_lost_is_a_warning_with_its_line() -> None:
-    found = findings("script: [x]\ncache:\n  paths: [a]", Severity.WARNING)
-    assert [(one.key, one.place.line, one.job) for one in found] == [("cache", 3, "job")]
+    found = findings("script: [x]\nrelease:\n  tag_name: a", Severity.WARNING)
+    assert [(one.key, one.place.line, one.job) for one in found] == [("release", 3, "job")]
 
 
 def test_a_key_that_changes_nothing_is_a_note() -> None:
@@ -35,7 +35,7 @@ def test_a_key_that_changes_nothing_is_a_note() -> None:
 
 @pytest.mark.parametrize("value", ["{}", "[]", "null"])
 def test_a_key_that_is_switched_off_is_not_lost(value: str) -> None:
-    assert warnings(f"cache: {value}") == []
+    assert warnings(f"secrets: {value}") == []
 
 
 def test_keys_below_a_key_are_looked_at() -> None:
@@ -64,9 +64,9 @@ def test_a_key_that_goes_with_another_is_not_told_twice() -> None:
 
 
 def test_a_key_of_which_the_conditions_tell_is_not_told_twice() -> None:
-    text = "rules: [{changes: {paths: [a], compare_to: other}}, {exists: {paths: [a], project: a/b}}]"
+    text = "rules: [{exists: {paths: [a], project: a/b}}, {changes: {paths: [a], compare_to: other}}]"
     told = [one.partition(": ")[0] for one in warnings(text)]
-    assert told == ["rules:changes:compare_to", "rules:exists:project"]
+    assert told == ["rules:exists:project", "rules:changes:compare_to"]
 
 
 def test_keys_of_workflow_and_variables_are_looked_at() -> None:

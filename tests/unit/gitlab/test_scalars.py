@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cijob.importers.gitlab.scalars import Refused, Scalar, scan, text_of
+from cijob.importers.gitlab.scalars import Refused, Scalar, Value, scan, text_of
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,23 @@ def test_dates_and_times_are_refused(text: str) -> None:
     ],
 )
 def test_a_scalar_is_written_as_ruby_writes_it(value: Scalar, text: str) -> None:
+    assert text_of(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (["a", "b"], '["a", "b"]'),
+        ([], "[]"),
+        ([1, 2.0, True, None], "[1, 2.0, true, nil]"),
+        ([{"a": 1, "b": ["x"]}], '[{"a"=>1, "b"=>["x"]}]'),
+        ({}, "{}"),
+        (['say "a\\b"\n'], r'["say \"a\\b\"\n"]'),
+        (["#{x} #$x #@x # #x"], r'["\#{x} \#$x \#@x # #x"]'),
+        (["\x1b[0m\t\x00", "é", "\U000e0001"], r'["\e[0m\t\u0000", "é", "\u{E0001}"]'),
+    ],
+)
+def test_a_list_or_a_mapping_is_written_as_rubys_inspect(value: Value, text: str) -> None:
     assert text_of(value) == text
 
 

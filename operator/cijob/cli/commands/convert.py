@@ -60,8 +60,8 @@ def command(  # noqa: PLR0913  one argument for each option
 
     What became of the file is told on the standard error, each with its file and line: an `error` where GitLab would refuse
     the file, or a job can be no CiJob; `not converted` where something was left out, or means something else, that may matter to
-    the job; a `note` where it only looks different. docs/from-gitlab.md has all keys. The last line counts the jobs that convert
-    completely.
+    the job, or where a key is none of GitLab's, unless of a newer one; a `note` where it only looks different.
+    docs/from-gitlab.md has all keys. The last line counts the jobs that convert completely.
 
     A CiJob is one job. Order, conditions, artifacts and jobs that may fail are the pipeline's: `cijob run FILE` keeps to them,
     `kubectl create` starts all jobs at once; what of it there is, is told. Repository files are not in a CiJob either: --git-url has them checked out in the

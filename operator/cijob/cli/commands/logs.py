@@ -38,7 +38,8 @@ def command(  # noqa: PLR0913  one argument for each option
 ) -> int:
     """Print the log of a CiJob, by default of the newest.
 
-    The log is printed as the job wrote it, byte for byte. It can be read as long as the attempt's Pod is there: until the CiJob is
+    The log is printed as the job wrote it, byte for byte; lines by which `cijob run` brought files in or took artifacts out are shown
+    with --timestamps only. It can be read as long as the attempt's Pod is there: until the CiJob is
     deleted, by hand or ttlSecondsAfterFinished after its end.
 
     With -f a job that waits for its turn is waited for, with a line that says why, and another attempt follows

@@ -91,6 +91,15 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="SIZE",
     help="Pipeline: the most that one job may leave.",
 )
+@click.option("--no-cache", is_flag=True, help="Pipeline: neither restore nor save what jobs say in `cache`.")
+@click.option(
+    "--cache-limit",
+    type=_Size(),
+    default=LIMIT,
+    show_default="256Mi",
+    metavar="SIZE",
+    help="Pipeline: the most that one job's caches may have together.",
+)
 @target()
 def command(  # noqa: PLR0913  one argument for each option
     *,
@@ -102,6 +111,7 @@ def command(  # noqa: PLR0913  one argument for each option
     variables: tuple[tuple[str, str], ...],
     pools: tuple[tuple[str, str], ...],
     no_workspace: bool,
+    no_cache: bool,
     target: Target,
     **rest: Any,  # noqa: ANN401  the options that are RunOptions' own
 ) -> int:
@@ -125,8 +135,9 @@ def command(  # noqa: PLR0913  one argument for each option
     --set docker.endpoint=Unix, --set metadata.labels.team=web, --set 'services[0].image=postgres:17'.
 
     --workspace brings in what git knows of a folder and what it does not ignore, or all of it where there is no git; the
-    job's image needs tar. A pipeline's jobs are given the files of its folder, and the artifacts of the jobs before them,
-    without being asked.
+    job's image needs tar. A pipeline's jobs are given the files of its folder, with a .git made for them, and the artifacts
+    of the jobs before them, without being asked. What they say in cache is kept in ~/.cache/cijob (or $XDG_CACHE_HOME/cijob) on this machine, 4Gi
+    of it at most, and comes back in the next run for the same folder.
 
     \b
     Examples:
@@ -155,6 +166,7 @@ def command(  # noqa: PLR0913  one argument for each option
         variables=dict(variables),
         pools=dict(pools),
         bring_files=not no_workspace,
+        caches=not no_cache,
         **rest,
     )
     if output is not None and not options.detach:
@@ -163,6 +175,8 @@ def command(  # noqa: PLR0913  one argument for each option
         raise click.UsageError("--git-ref and --git-secret are for the repository of --git-url, which is missing.")
     if options.workspace is not None and no_workspace:
         raise click.UsageError("--workspace brings files, and --no-workspace brings none: leave one of the two out.")
+    if no_cache and options.cache_limit != LIMIT:
+        raise click.UsageError("--cache-limit is for caches, and --no-cache keeps none: leave one of the two out.")
     from cijob.cli.api import with_api
     from cijob.cli.running import run
     from cijob.cli.sources import read

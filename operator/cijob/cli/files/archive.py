@@ -28,6 +28,44 @@ _SPARE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """What the files of an archive are, for people.
+
+    Attributes:
+        what: a word in the plural.
+        less: how there can be fewer of them, or more be allowed.
+        room: how this machine gets room for them; `{tmp}` is where temporary files are.
+        allowed: bytes of all of them together, where a limit is what others left of it.
+    """
+
+    what: str
+    less: str
+    room: str
+    allowed: int | None = None
+
+    def too_large(self, limit: int) -> CliError:
+        """What is said of files above the limit in bytes."""
+        return CliError(f"the {self.what} are more than {mib(self.allowed or limit)}", self.less)
+
+    def not_kept(self, error: OSError) -> str:
+        """What is said where this machine has no room for them."""
+        room = self.room.format(tmp=gettempdir())
+        return f"the {self.what} cannot be kept on this machine: {error.strerror}. {room}"
+
+
+ARTIFACTS: Final = Kind(
+    "artifacts",
+    "Take less (artifacts:paths), or raise --artifacts-limit.",
+    "Make room in {tmp}, or set TMPDIR to a folder that has some",
+)
+CACHES: Final = Kind(
+    "caches",
+    "Keep less (cache:paths), or raise --cache-limit.",
+    "Make room in your folder of caches, or set XDG_CACHE_HOME to a folder that has some",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """What of an archive was kept: names and bytes of all files, and the texts of those that were to be read."""
 
@@ -36,14 +74,25 @@ class Kept:
     texts: dict[str, str]
 
 
-def keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[str], limit: int) -> Kept:
+def keep(
+    raw: Path, archive: Path, wanted: Collection[str], texts: Collection[str], limit: int, kind: Kind = ARTIFACTS
+) -> Kept:
     """Write a new archive with those entries of a raw one that were asked for: files, folders and links, each once.
 
     A raw archive may be several, one behind the other. `wanted` goes into the archive; of `texts` the contents are given, as UTF-8.
 
     Raises:
-        CliError: the raw archive is damaged or lacks something, or holds more than `limit` bytes.
+        CliError: the raw archive is damaged or lacks something, or holds more than `limit` bytes. No archive is left then.
     """
+    try:
+        return _keep(raw, archive, wanted, texts, limit, kind)
+    except CliError:
+        if archive.is_file():
+            archive.unlink()
+        raise
+
+
+def _keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[str], limit: int, kind: Kind) -> Kept:
     names: dict[str, None] = {}
     found: dict[str, str] = {}
     size = 0
@@ -55,7 +104,7 @@ def keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[st
             for member, name in _members(source, {*wanted, *texts}):
                 size += member.size if member.isreg() else 0
                 if size > limit:
-                    raise CliError(too_large(limit), "Take less (artifacts:paths), or raise --artifacts-limit.")
+                    raise kind.too_large(limit)
                 content = source.extractfile(member) if member.isreg() else None
                 if name in texts and content is not None:
                     found[name] = content.read(MOST_DOTENV).decode(errors="replace")
@@ -65,26 +114,13 @@ def keep(raw: Path, archive: Path, wanted: Collection[str], texts: Collection[st
                     names[name] = None
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # tarfile raises some without
-            raise CliError(not_kept(error)) from error
-        raise CliError(f"the job's artifacts came damaged: {error}", "Run it again.") from error
+            raise CliError(kind.not_kept(error)) from error
+        raise CliError(f"the job's {kind.what} came damaged: {error}", "Run it again.") from error
     if missing := {*wanted} - {*names} | {*texts} - {*found}:
         raise CliError(
-            f"{len(missing)} of the job's artifacts did not come, such as {plain(min(missing))}", "Run it again."
+            f"{len(missing)} of the job's {kind.what} did not come, such as {plain(min(missing))}", "Run it again."
         )
     return Kept(tuple(names), size, found)
-
-
-def not_kept(error: OSError) -> str:
-    """What is said where this machine has no room for artifacts."""
-    return (
-        f"the artifacts cannot be kept on this machine: {error.strerror}. "
-        f"Make room in {gettempdir()}, or set TMPDIR to a folder that has some"
-    )
-
-
-def too_large(limit: int) -> str:
-    """What is said of artifacts above the limit."""
-    return f"the artifacts are more than {mib(limit)}"
 
 
 def unpack(archive: Path, folder: Path) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cijob.cli.errors import CliError
+from cijob.cli.repository import of_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,7 +55,7 @@ class Bundle:
     def of(cls, folder: Path) -> Bundle:
         """A folder as git sees it: what is tracked, and what is neither tracked nor ignored; all of it without git.
 
-        The folder `.git` itself stays here, in both cases. What git no longer finds is left out.
+        The folder `.git` itself stays here, in both cases (`checkout` makes one for jobs). What git no longer finds is left out.
 
         Raises:
             CliError: there is no such folder, it cannot be read, or git cannot say what belongs to it.
@@ -99,10 +100,19 @@ class Bundle:
                 ) from error
         return replace(self, archives=self.archives + added, size=self.size + size)
 
+    def with_entries(self, entries: tuple[Entry, ...]) -> Bundle:
+        """The same with more files, of other names."""
+        return replace(self, entries=self.entries + entries, size=self.size + sum(entry.size for entry in entries))
+
     @property
     def names(self) -> frozenset[str]:
         """Names of the local files, as they are in the job."""
         return frozenset(entry.name for entry in self.entries)
+
+    @property
+    def has_git(self) -> bool:
+        """Whether a `.git` is among the local files: that of a checkout, which comes last."""
+        return any(entry.name == ".git" for entry in reversed(self.entries))
 
     @property
     def archive_size(self) -> int:
@@ -186,7 +196,8 @@ def _git_names(folder: Path) -> list[str]:
             f"{folder} is a git work tree, and there is no git here to say which of its files belong to it",
             "Install git, or give a copy of the folder without .git.",
         )
-    done = subprocess.run([git, "-C", str(folder), *_LIST], capture_output=True, check=False)  # noqa: S603  no shell
+    command, environment = [git, "-C", str(folder), *_LIST], of_folders(os.environ)
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)  # noqa: S603  no shell
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise CliError(

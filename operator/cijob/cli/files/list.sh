@@ -2,7 +2,7 @@
 # list.sh: run in the working directory: names the folders, then the files and symbolic links; each name and each of the two
 # lists ends with a NUL.
 command -v tar >/dev/null 2>&1 || {
-    printf '%s\n' "the job's image has no tar to take its artifacts with: take an image that has it" >&2
+    printf '%s\n' "the job's image has no tar to take its files with: take an image that has it" >&2
     exit 1
 }
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from cijob.importers.gitlab.globs import alternatives
+from cijob.importers.gitlab.globs import FOLDERS, STAR, alternatives, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _CLASS: Final = re.compile(r"\[([!^]?)((?:\\.|[^\]\\])+)\]")
 
@@ -65,6 +65,11 @@ def is_outside(pattern: str, working_dir: str) -> bool:
     return rest.startswith("/") or ".." in rest.split("/")
 
 
+def is_gits(name: str) -> bool:
+    """Whether a name is that of the repository's own `.git`, or of something in it."""
+    return name == ".git" or name.startswith(".git/")
+
+
 @cache
 def expression(pattern: str) -> str:
     """The regular expression of a glob."""
@@ -73,39 +78,45 @@ def expression(pattern: str) -> str:
 
 def _expression(pattern: str) -> str:
     """That of one without braces."""
-    parts = pattern.split("/")
-    text = ""
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        if part == "**":
-            text += ".*" if last else "(?:[^/]+/)*"
+    if pattern == "**":
+        return "(?s:.*)"
+    if pattern.endswith("/**"):  # `a/**` is also `a` itself
+        return f"(?s:{joined(_parts(pattern[:-3]))}(?:/.*)?)"
+    return f"(?s:{joined(_parts(pattern))})"
+
+
+def _parts(pattern: str) -> Iterator[str]:
+    """The parts of a glob, as `joined` takes them."""
+    *folders, last = pattern.split("/")
+    for folder in folders:
+        if folder == "**":
+            yield FOLDERS
         else:
-            text += _name(part) + ("" if last else "/")
-    # `a/**` is also `a` itself.
-    return f"(?s:{text.removesuffix('/.*')}(?:/.*)?)" if text.endswith("/.*") else f"(?s:{text})"
+            yield from _name(folder)
+            yield "/"
+    yield from _name(last)
 
 
-def _name(part: str) -> str:
-    """The expression of one part between slashes."""
-    text, at = "", 0
+def _name(part: str) -> Iterator[str]:
+    """Those of what stands between slashes."""
+    at = 0
     while at < len(part):
         char = part[at]
         found = _CLASS.match(part, at) if char == "[" else None
         if found is not None:
-            text += _class(found[2], negated=bool(found[1]))
+            yield _class(found[2], negated=bool(found[1]))
             at = found.end()
             continue
         if char == "\\" and at + 1 < len(part):
             at += 1
-            text += re.escape(part[at])
+            yield re.escape(part[at])
         elif char == "*":
-            text += "[^/]*"
+            yield STAR
         elif char == "?":
-            text += "[^/]"
+            yield "[^/]"
         else:
-            text += re.escape(char)
+            yield re.escape(char)
         at += 1
-    return text
 
 
 def _class(members: str, *, negated: bool) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cijob import names
 from cijob.cli.errors import CliError, Exit
+from cijob.cli.files.ownlines import own_part, token_of
 from cijob.cli.follow import state
 from cijob.cli.follow.attemptlog import LogOptions
 from cijob.cli.follow.follow import follow
@@ -56,7 +57,9 @@ async def logs(api: Api, wanted: Wanted) -> int:
     job = await (find_job(api, namespace, wanted.name) if wanted.name is not None else _newest(api, namespace))
     since = None if wanted.seconds is None else datetime.now(UTC) - timedelta(seconds=wanted.seconds)
     options = LogOptions(since, wanted.tail, wanted.timestamps)
-    screen = Screen()
+    # Who asks for times wants the log as it is.
+    hidden = wanted.container == names.CONTAINER_JOB and not wanted.timestamps
+    screen = _Own(token_of(job) if hidden else "")
     try:
         if wanted.follow and wanted.attempt is None and wanted.container == names.CONTAINER_JOB:
             meta = job["metadata"]
@@ -67,6 +70,19 @@ async def logs(api: Api, wanted: Wanted) -> int:
     finally:
         screen.close()
     return Exit.OK
+
+
+class _Own(Screen):
+    """A screen for the job's own lines; the token marks those by which `cijob run` brought files in and took them out."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self._token = token
+
+    def line(self, data: bytes) -> None:
+        """A line of the log."""
+        if own := own_part(data, self._token):
+            super().line(own)
 
 
 async def _newest(api: Api, namespace: str) -> Body:

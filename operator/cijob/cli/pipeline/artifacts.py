@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cijob.cli.errors import CliError, Exit
 from cijob.cli.files.archive import unpack
 from cijob.cli.files.bundle import Bundle
+from cijob.cli.files.patterns import is_gits
 from cijob.cli.pipeline.jobs import stem
 from cijob.cli.pipeline.variables import parse_dotenv
 
@@ -37,28 +39,29 @@ class Store:
 
     Attributes:
         variables: of each job that left some by `reports: dotenv`, by the job's name.
+        lost: whether something could not be left where the user wants it.
+        scratch: a folder of the run's; each job's own in it has a name of letters, digits and dashes.
     """
 
     def __init__(self, scratch: Path, kept: Path | None) -> None:
         self.variables: dict[str, dict[str, str]] = {}
-        self._scratch, self._kept = scratch, kept
+        self.lost = False
+        self.scratch, self._kept = scratch, kept
         self._archives: dict[str, Path] = {}
         self._folders: dict[str, str] = {}
 
     def folder(self, job: PipelineJob) -> Path:
         """A folder of this job alone for its archive."""
-        folder = self._scratch / self._name(job)
+        folder = self.scratch / self._name(job)
         folder.mkdir(exist_ok=True)
         return folder
 
     def add(self, job: PipelineJob, taken: Taken, tell: Callable[[str], None]) -> None:
-        """Keeps what a job left; `tell` gets sentences about what is missing in it.
-
-        Raises:
-            CliError: it cannot be unpacked to where the user wants it.
-        """
+        """Keeps what a job left; `tell` gets sentences about what is missing in it."""
         for pattern in taken.unmatched:
             tell(f"artifacts: nothing matches {pattern}")
+        if any(map(is_gits, taken.names)):  # GitLab's runner warns of it, too: helpers/archives/path_check_helper.go
+            tell("artifacts: a part of .git is among them, and takes its place in later jobs")
         found: dict[str, str] = {}
         for file, text in taken.dotenv.items():
             variables, problems = parse_dotenv(text.encode(), file)
@@ -71,8 +74,16 @@ class Store:
             return
         self._archives[job.name] = taken.archive
         if self._kept is not None:
-            for name in unpack(taken.archive, self._kept / self._name(job)):
+            self._unpack(taken.archive, self._kept / self._name(job), tell)
+
+    def _unpack(self, archive: Path, folder: Path, tell: Callable[[str], None]) -> None:
+        """To where the user wants it. The job has succeeded, and later ones get its artifacts, if that fails, too."""
+        try:
+            for name in unpack(archive, folder):
                 tell(f"artifacts: {name} leads out of the folder: it was not unpacked")
+        except CliError as error:
+            self.lost = True
+            tell(f"{error.message}. Later jobs get them; the command ends with {Exit.FAILED:d}")
 
     def bundle(self, job: PipelineJob, files: Bundle) -> Bundle:
         """The files that a job gets: the repository's, and over them the artifacts of the jobs that it takes them of."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cijob.cli.errors import CliError
-from cijob.cli.importing import import_pipeline, root_of, tell
+from cijob.cli.importing import import_pipeline, root_of, tell, tell_ref
 from cijob.cli.pipeline.selection import named, select
 from cijob.cli.repository import ref_of
 from cijob.importers.gitlab.model import Request, Severity
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cijob.cli.runoptions import RunOptions
-    from cijob.importers.gitlab.model import Pipeline
+    from cijob.importers.gitlab.model import Pipeline, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,14 @@ class Plan:
         number: CI_PIPELINE_ID, and the value of the label on all CiJobs of the run.
         folder: whose files the jobs get.
         play: names of jobs that a person starts.
+        ref: what it runs for.
     """
 
     pipeline: Pipeline
     number: int
     folder: Path
     play: frozenset[str]
+    ref: Ref
 
 
 def plan(options: RunOptions, file: Path) -> Plan:
@@ -58,6 +60,7 @@ def plan(options: RunOptions, file: Path) -> Plan:
         git_ref=options.git_ref or "",
         git_secret=options.git_secret or "",
     )
+    tell_ref(request.ref)
     pipeline = import_pipeline(root, request)
     # Who names a manual job wants it to run.
     play = named(pipeline, [*options.manual, *options.jobs])
@@ -65,7 +68,7 @@ def plan(options: RunOptions, file: Path) -> Plan:
         pipeline = select(pipeline, named(pipeline, options.jobs))
     tell(pipeline.findings)
     _check(pipeline, file, strict=options.strict)
-    return Plan(pipeline, number, folder, play)
+    return Plan(pipeline, number, folder, play, request.ref)
 
 
 def _check(pipeline: Pipeline, file: Path, *, strict: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
@@ -17,9 +17,29 @@ if TYPE_CHECKING:
     from cijob.cli.pipeline.schedule import Schedule
     from cijob.cli.pipeline.tree import Sight
 
+#: Cells of the widest column that all rows keep to: a job's name may have 255 characters.
+_WIDEST: Final = 60
 
-def report(schedule: Schedule, sights: Mapping[str, Sight], seconds: float, namespace: str, look: str) -> None:
-    """A sentence, a table of the jobs, and how to look at them. The only job of a pipeline has said nearly all of that."""
+
+def report(
+    schedule: Schedule, sights: Mapping[str, Sight], seconds: float, namespace: str, look: str, *, lost: bool = False
+) -> None:
+    """A sentence, a table of the jobs, and how to look at them. The only job of a pipeline has said nearly all of that.
+
+    Args:
+        schedule: of the pipeline, at its end.
+        sights: what was seen of each job.
+        seconds: that it took.
+        namespace: of its jobs.
+        look: how to look at them, in a sentence.
+        lost: whether artifacts could not be left where the user wants them.
+    """
+    _jobs(schedule, sights, seconds, namespace, look)
+    if lost:
+        _say("not all artifacts are in the folder of --artifacts: why stands above", "bad")
+
+
+def _jobs(schedule: Schedule, sights: Mapping[str, Sight], seconds: float, namespace: str, look: str) -> None:
     good = schedule.result() is Result.SUCCEEDED
     rows = summary(schedule, sights)
     created = [sight.cijob for sight in sights.values() if sight.cijob]
@@ -28,7 +48,7 @@ def report(schedule: Schedule, sights: Mapping[str, Sight], seconds: float, name
             _say(f"`cijob describe {created[0]} -n {namespace}` tells more.", "quiet")
         return
     _say(outcome(schedule, seconds), "quiet" if good else "bad")
-    table = Table("JOB", "RESULT", "TIME", "NOTE")
+    table = Table("JOB", "RESULT", "TIME", "NOTE", widest=_WIDEST)
     for state, name, took, why in rows:
         table.add(name, (state.value, MARKS[state][2]), took, why)
     for line in table.lines():

@@ -14,6 +14,7 @@ from cijob.cli import creation, overrides
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
 from cijob.cli.files.bundle import Bundle
+from cijob.cli.files.checkout import trusting
 from cijob.cli.files.execute import check as may_execute
 from cijob.cli.files.transfer import Limits, prepare
 from cijob.cli.follow.follow import Outcome, follow
@@ -21,6 +22,8 @@ from cijob.cli.interrupt import Mode, interruptible
 from cijob.cli.lookup import find_pool, missing_namespace
 from cijob.cli.pipeline.artifacts import Store, repository
 from cijob.cli.pipeline.boards import JobView
+from cijob.cli.pipeline.caches import Caches
+from cijob.cli.pipeline.checkouts import Checkouts
 from cijob.cli.pipeline.jobs import LABEL_PIPELINE, manifest, with_timeout
 from cijob.cli.pipeline.reporting import report
 from cijob.cli.pipeline.schedule import Result, State, begin
@@ -67,6 +70,7 @@ async def run_pipeline(api: Api, planned: Plan, options: RunOptions) -> int:
                 f"Make room there, or in {tempfile.gettempdir()}.",
             ) from error
         finally:
+            run.caches.close()
             board.close()
     run.report()
     return run.exit_code
@@ -77,11 +81,13 @@ class Run:
 
     Attributes:
         look: how to look at its jobs afterwards, in a sentence.
+        caches: to be closed.
     """
 
     def __init__(self, api: Api, options: RunOptions, planned: Plan, store: Store, board: Board) -> None:
         self._api, self._options, self._plan, self._board = api, options, planned, board
-        self._store = store
+        self._store, self._checkouts = store, Checkouts(store.scratch, planned, board.note)
+        self.caches = Caches.of(planned, options, board)
         self._schedule = begin(planned.pipeline, planned.play)
         self._sights: dict[str, Sight] = {}
         self._waiting: dict[asyncio.Task[None], str] = {}
@@ -101,7 +107,7 @@ class Run:
             case Result.CANCELLED:
                 return Exit.INTERRUPTED
             case Result.SUCCEEDED | Result.BLOCKED:
-                return Exit.OK
+                return Exit.FAILED if self._store.lost else Exit.OK
 
     async def check(self) -> None:
         """Looks, before the first job is created, for what would make one fail: options, files, rights, pools.
@@ -113,8 +119,11 @@ class Run:
         given = next((job for job in jobs if job.wants_files), None)
         files = Bundle() if given is None else await asyncio.to_thread(self._bundle, given)
         files.check(self._options.workspace_limit)
+        if files.entries:
+            await self._checkouts.prepare(self._options.workspace_limit - files.size)
         if files.entries or any(job.artifacts for job in jobs):
             await may_execute(self._api, self._api.namespace)
+        await self.caches.check(self._api)
         pools = {str(self._spec(job).get("poolName") or DEFAULT_POOL) for job in jobs}
         with suppress(ApiError):  # who may not read pools may use them
             for pool in sorted(pools):
@@ -162,7 +171,8 @@ class Run:
 
     def report(self) -> None:
         """The summary, on stderr."""
-        report(self._schedule, self._sights, time.monotonic() - self._began, self._api.namespace, self.look)
+        took, lost = time.monotonic() - self._began, self._store.lost
+        report(self._schedule, self._sights, took, self._api.namespace, self.look, lost=lost)
 
     # --- one job --------------------------------------------------------------------------------------------------------
 
@@ -185,12 +195,14 @@ class Run:
 
     async def _followed(self, job: PipelineJob) -> tuple[Outcome, Taken | None]:
         view = JobView(self._board, job.name, self._doing)
-        spec = self._spec(job)
         bundle = await asyncio.to_thread(self._bundle, job)
+        spec = trusting(self._spec(job)) if bundle.has_git else self._spec(job)
+        found = await asyncio.to_thread(self.caches.find, job)
         spec, transfer = prepare(
             spec,
             bundle=bundle,
             artifacts=job.artifacts,
+            caching=found.caching,
             into=self._store.folder(job),
             limits=Limits(workspace=self._options.workspace_limit, artifacts=self._options.artifacts_limit),
             progress=view.moved,
@@ -201,6 +213,7 @@ class Run:
             taken = await transfer.finish(succeeded=ended.phase is Phase.SUCCEEDED)
         finally:
             await transfer.aclose()
+        await asyncio.to_thread(self.caches.keep, job, found, transfer.saved, transfer.not_restored)
         if taken is not None:
             await asyncio.to_thread(self._store.add, job, taken, view.note)
         return ended, taken
@@ -209,12 +222,13 @@ class Run:
         """What a job is given: the folder's files as they are now, and what earlier jobs left."""
         wanted = job.wants_files and self._options.bring_files and not self._options.git_url
         files = repository(self._plan.folder, self._options.artifacts) if wanted else Bundle()
-        return self._store.bundle(job, files)
+        bundle = self._store.bundle(job, files)
+        return self._checkouts.add(job, bundle, self._options.workspace_limit) if wanted else bundle
 
     def _spec(self, job: PipelineJob) -> Spec:
         """The spec with what earlier jobs left and the options say."""
         spec = with_timeout(job.spec, self._options.timeout)
-        spec = with_dotenv(spec, self._store.left_for(job), self._options.variables.keys())
+        spec = with_dotenv(spec, self._store.left_for(job), self._options.variables, job.layers)
         # The rest of the options is in the spec: the importer was given them.
         rest = replace(self._options, variables={}, timeout=None, git_url=None)
         return dict(overrides.completed({"metadata": {"name": "of-a-pipeline"}, "spec": spec}, rest)["spec"])
@@ -240,7 +254,9 @@ class Run:
             await creation.cancel(self._api, self._api.namespace, *self._created[job], self._mode)
 
     def _end(self, job: PipelineJob, ended: Outcome) -> None:
-        why = "" if ended.phase is Phase.SUCCEEDED else _why(ended)
+        # The status's sentence has the exit code where that says something.
+        sentence = ended.message or ended.reason or f"exit code {ended.exit_code}"
+        why = "" if ended.phase is Phase.SUCCEEDED else sentence
         self._see(job.name, ended=time.monotonic(), doing="", why=why)
         match ended.phase:
             case Phase.SUCCEEDED:
@@ -280,8 +296,3 @@ class Run:
         """What a job does now."""
         self._see(name, doing=text)
         self._board.show(self._schedule, self._sights)
-
-
-def _why(ended: Outcome) -> str:
-    """What went wrong: the status's sentence, which has the exit code where that says something."""
-    return ended.message or ended.reason or f"exit code {ended.exit_code}"

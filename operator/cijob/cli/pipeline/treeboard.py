@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _GATHER: Final = 0.1
 #: Bytes of them at the most.
 _MOST_HELD: Final = 1024 * 1024
+#: Bytes of a line that are drawn.
+_LONGEST: Final = 16 * 1024
 _PER_SECOND: Final = 4
 #: Lines of the terminal that are left to the logs.
 _FOR_LOGS: Final = 5
@@ -139,10 +141,18 @@ class Tree:
         console.err().print(text, soft_wrap=True)
 
     def _line(self, job: str, data: bytes) -> Text:
-        """A line with the job's own colours, and without what else its bytes would do to a terminal."""
+        """A line with the job's own colours, and without what else its bytes would do to a terminal.
+
+        Where carriage returns draw a line over and over, as progress bars do, it is the last that stays.
+        """
         colour = self._colours.setdefault(job, _PREFIXES[len(self._colours) % len(_PREFIXES)])
-        decoded = data.decode(errors="replace").rstrip("\r\n")
-        return Text(prefix(job), style=colour).append_text(Text.from_ansi(console.coloured(decoded)))
+        said = data.rstrip(b"\r\n").rpartition(b"\r")[2]
+        line = Text.assemble(
+            (prefix(job), colour), Text.from_ansi(console.coloured(said[:_LONGEST].decode(errors="replace")))
+        )
+        if len(said) > _LONGEST:
+            line.append(f" ... and {len(said) - _LONGEST} bytes more, which `cijob logs` shows", style="quiet")
+        return line
 
     def render(self, width: int, height: int, *, ascii_only: bool) -> list[Text]:
         """The lines of the tree now."""

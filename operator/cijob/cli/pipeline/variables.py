@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from cijob.importers.gitlab.variables import expand
+from cijob.importers.gitlab.model import TooMuch
+from cijob.importers.gitlab.variables import Variable, VariableCycle, resolve
 from cijob.limits import RESERVED_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from cijob.importers.gitlab.model import Spec
+    from cijob.importers.gitlab.variables import Layer
 
 #: GitLab's own limit of one file, and its highest of variables in it.
 DOTENV_BYTES: Final = 5 * 1024
@@ -55,16 +57,29 @@ def _problem(name: str, equals: str, value: str) -> str:
     return "a value may not hold a NUL character" if "\0" in value else ""
 
 
-def with_dotenv(spec: Spec, given: Iterable[Mapping[str, str]], user: Collection[str]) -> Spec:
+def with_dotenv(
+    spec: Spec, given: Iterable[Mapping[str, str]], user: Mapping[str, str], layers: tuple[Layer, ...] = ()
+) -> Spec:
     """The spec with the variables that earlier jobs left: above the job's own, below those that the user gave.
+
+    What refers to them has their values, as in GitLab, which expands all of a job's variables together.
 
     Args:
         spec: of the job.
         given: of each job whose artifacts it gets, in the pipeline's order; a later one's value counts.
-        user: names of `--var`, whose values the spec has.
+        user: what `--var` says, which the spec has.
+        layers: the job's own variables as the file has them; those of the spec, as they are, where there are none.
     """
-    left = {name: value for variables in given for name, value in variables.items() if name not in user}
+    left = {name: text for variables in given for name, text in variables.items() if name not in user}
     if not left:
         return spec
     own = dict(spec.get("variables", {}))
-    return {**spec, "variables": {**own, **{name: expand(text, {**left, **own}) for name, text in left.items()}}}
+    layers = layers or (own,)
+    try:
+        before = resolve(*layers, user)
+        now = resolve(*layers, {name: Variable(text) for name, text in left.items()}, user)
+    except (VariableCycle, TooMuch):  # GitLab, too, takes values as they are then
+        return {**spec, "variables": own | left}
+    # What the spec has beside the file's variables, and what it has made of them, stays.
+    changed = {name: now[name] for name, value in own.items() if name in now and before.get(name) == value}
+    return {**spec, "variables": own | changed | {name: now[name] for name in left}}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cijob.importers.gitlab.expressions import evaluate
 from cijob.importers.gitlab.globs import path_pattern
-from cijob.importers.gitlab.model import Severity
+from cijob.importers.gitlab.model import Severity, TooMuch
 from cijob.importers.gitlab.nodes import Mapping, place_of
-from cijob.importers.gitlab.predefined import MERGE_REQUEST, state
-from cijob.importers.gitlab.variables import expand
+from cijob.importers.gitlab.predefined import MERGE_REQUEST, decides_in_gitlab, state
+from cijob.importers.gitlab.variables import expand, unknown_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping as AbstractMapping
+    from collections.abc import Callable, Iterator
 
     from cijob.importers.gitlab.files import Files
     from cijob.importers.gitlab.model import Place, Request
@@ -33,11 +34,15 @@ class Say(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What conditions are about: the job's variables, the state of the repository, its files."""
+    """What conditions are about: the job's variables, the state of the repository, its files.
+
+    `partial`: variables of whose values not all is known, each with the names that are not set.
+    """
 
     variables: AbstractMapping[str, str]
     request: Request
     files: Files
+    partial: AbstractMapping[str, tuple[str, ...]]
 
 
 def holds(rule: Node, facts: Facts, say: Say) -> bool:
@@ -56,10 +61,45 @@ def _if(rule: Node, facts: Facts, say: Say) -> bool:
         say(Severity.ERROR, place_of(rule, "if"), "if", f"if is an expression such as $CI_COMMIT_TAG, not {text!r}")
         return False
     try:
-        return evaluate(text, facts.variables)
+        return evaluated(text, facts, lambda message: say(Severity.WARNING, place_of(rule, "if"), "if", message))
     except ValueError as error:
         say(Severity.ERROR, place_of(rule, "if"), "if", f"if: {error}")
         return False
+    except TooMuch as error:
+        raise TooMuch(str(error), place_of(rule, "if")) from None
+
+
+def evaluated(text: str, facts: Facts, tell: Callable[[str], None]) -> bool:
+    """Whether an expression holds; tells of what only GitLab knows and the answer depends on.
+
+    Raises:
+        ValueError: it is none; the message is a sentence.
+    """
+    asked = _Asked(facts.variables)
+    holds_here = evaluate(text, asked)
+    missing = dict.fromkeys(part for name in asked.names for part in facts.partial.get(name, (name,)))
+    unknown = [name for name in missing if name not in facts.variables and decides_in_gitlab(name)]
+    if names := ", ".join(f"${name}" for name in unknown):
+        tell(f"{names} is not set here, and so this {'holds' if holds_here else 'does not hold'}; give it with --var")
+    return holds_here
+
+
+class _Asked(AbstractMapping[str, str]):
+    """Variables, and in `names` those that were asked for, in order."""
+
+    def __init__(self, variables: AbstractMapping[str, str]) -> None:
+        self._variables = variables
+        self.names: dict[str, None] = {}
+
+    def __getitem__(self, name: str) -> str:
+        self.names[name] = None
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
 
 
 def changed(node: Node, facts: Facts, say: Say) -> bool:
@@ -69,7 +109,7 @@ def changed(node: Node, facts: Facts, say: Say) -> bool:
         place = place_of(changes, "compare_to")
         message = "the changes are those against the default branch, whatever compare_to says"
         say(Severity.WARNING, place, "changes:compare_to", message)
-    globs = _globs(changes, facts)
+    globs = _globs(node, "changes", facts, say)
     if globs is None:
         say(Severity.ERROR, place_of(node, "changes"), "changes", "changes is a list of paths")
         return False
@@ -95,18 +135,22 @@ def _exists(rule: Node, facts: Facts, say: Say) -> bool:
         message = "files of another project are not looked for: taken to be missing"
         say(Severity.WARNING, place_of(exists, "project"), "exists:project", message)
         return False
-    globs = _globs(exists, facts)
+    globs = _globs(rule, "exists", facts, say)
     if globs is None:
         say(Severity.ERROR, place_of(rule, "exists"), "exists", "exists is a list of paths")
         return False
     return any(facts.files.glob(glob) for glob in globs)
 
 
-def _globs(value: Any, facts: Facts) -> list[str] | None:  # noqa: ANN401 - a value of YAML
+def _globs(node: Node, key: str, facts: Facts, say: Say) -> list[str] | None:
     """The paths of `changes` or `exists`, with their variables; None where they are none."""
+    value = node[key]
     paths = value.get("paths") if isinstance(value, Mapping) else value
     if isinstance(paths, str):
         paths = [paths]
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         return None
+    unknown = dict.fromkeys(name for path in paths for name in unknown_in(path, facts.variables))
+    if names := ", ".join(f"${name}" for name in unknown if decides_in_gitlab(name)):
+        say(Severity.WARNING, place_of(node, key), key, f"{names} is not set here, give it with --var")
     return [expand(path, facts.variables) for path in paths]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cijob.importers.gitlab import keys, keytable, matrix, rules, spec
 from cijob.importers.gitlab import variables as values
 from cijob.importers.gitlab.artifacts import artifacts
+from cijob.importers.gitlab.caches import caches
 from cijob.importers.gitlab.findings import Report
 from cijob.importers.gitlab.job import Job
 from cijob.importers.gitlab.model import PipelineJob
@@ -95,7 +96,13 @@ class Drafter:
         try:
             seen = resolve(self._predefined(draft), file, self._request.variables)
             decision = rules.decide(
-                config, seen, self._request, self._files, job=name, workflow_rules=self._workflow_rules
+                config,
+                seen,
+                self._request,
+                self._files,
+                job=name,
+                workflow_rules=self._workflow_rules,
+                partial=self._partial(draft, file, seen),
             )
             report.findings += decision.findings
             if not decision.included:
@@ -122,6 +129,7 @@ class Drafter:
         job = Job(name=draft.name, config=config, variables=seen, own=own, request=request, report=draft.report)
         allow_failure, codes = _allow_failure(job, decision)
         interruptible = job.switch("interruptible") if decision.interruptible is None else decision.interruptible
+        below = self._predefined(draft) | {key: value for key, value in seen.items() if key not in file}
         made = PipelineJob(
             name=draft.name,
             stage=draft.stage,
@@ -131,7 +139,9 @@ class Drafter:
             allow_failure=allow_failure,
             allowed_exit_codes=codes,
             artifacts=artifacts(job),
+            caches=caches(job, self._files),
             start_in=decision.start_in,
+            layers=(below, file),
             interruptible=interruptible,
             resource_group=job.text(config.get("resource_group"), "resource_group"),
             wants_files=spec.wants_files(job),
@@ -141,13 +151,16 @@ class Drafter:
 
     def _lost(self, draft: Draft, file: dict[str, Variable], seen: dict[str, str]) -> None:
         """Tells of variables whose values refer to what only GitLab knows."""
-        given = self._request.variables
-        of_file = {name: one for name, one in file.items() if name not in given}
-        for name, missing in values.lost(of_file, seen, self._predefined(draft)).items():
+        for name, missing in self._partial(draft, file, seen).items():
             names = ", ".join(f"${one}" for one in missing)
             draft.report.warning(
                 ("variables", name), f"not all of its value is known: {names} is not set here, give it with --var"
             )
+
+    def _partial(self, draft: Draft, file: dict[str, Variable], seen: dict[str, str]) -> dict[str, tuple[str, ...]]:
+        """Variables whose values refer to what only GitLab knows, each with those names."""
+        of_file = {name: one for name, one in file.items() if name not in self._request.variables}
+        return values.lost(of_file, seen, self._predefined(draft))
 
     def _inherited(self, config: Mapping) -> dict[str, Variable]:
         inherit = config.get("inherit")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from cijob.importers.gitlab.regexps import compile_regexp, is_regexp
+from cijob.importers.gitlab.regexps import compile_regexp, found_in, is_regexp
 
 Value = str | bool | re.Pattern[str] | None
 """What a part of an expression is; None is `null` and what a variable has that is not set."""
@@ -199,7 +199,7 @@ def _matches(one: Value, pattern: Value) -> bool:
         except ValueError:
             return text in str(pattern)
     if isinstance(pattern, re.Pattern):
-        return pattern.search(text) is not None
+        return found_in(pattern, text)
     return text in str(pattern)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,10 +13,13 @@ from cijob.importers.gitlab.globs import include_pattern, literal_folder, path_p
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import BinaryIO
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
 """Largest file that is read; GitLab's own limit for one YAML file (max_yaml_size_bytes) is the same by default."""
+
+_CHUNK = 256 * 1024
 
 
 class Unreadable(Exception):
@@ -35,6 +41,12 @@ class Files(Protocol):
 
     def wildcard(self, pattern: str) -> list[str]:
         """Files that match a path of `include:local`, sorted: `*` within a folder, `**` across folders."""
+
+    def blob(self, path: str) -> str:
+        """What git would call the content of a file (`git hash-object`, SHA-1); empty where there is no such file."""
+
+    def last_commit(self, path: str) -> str:
+        """The last commit that changed what a git pathspec means; empty where that is not known."""
 
 
 class MemoryFiles:
@@ -58,6 +70,16 @@ class MemoryFiles:
         """See Files."""
         return self._matching(include_pattern(pattern.lstrip("/")))
 
+    def blob(self, path: str) -> str:
+        """See Files."""
+        text = self._texts.get(path)
+        return "" if text is None else _blob(io.BytesIO(text.encode()), len(text.encode()))
+
+    def last_commit(self, path: str) -> str:
+        """See Files. There is no git here."""
+        del path
+        return ""
+
     def _matching(self, pattern: re.Pattern[str]) -> list[str]:
         return sorted(path for path in self._texts if pattern.fullmatch(path))
 
@@ -65,16 +87,31 @@ class MemoryFiles:
 class LocalFiles:
     """Files below a folder, and nothing outside of it: neither by `../` nor by a link."""
 
-    def __init__(self, root: Path, names: Iterable[str] | None = None) -> None:
-        """`names`: the paths that patterns can match, such as those that git knows; None is all that there are."""
+    def __init__(
+        self,
+        root: Path,
+        names: Iterable[str] | None = None,
+        last_commit: Callable[[str], str] | None = None,
+    ) -> None:
+        """What there is to know of the files beside what is in them.
+
+        Args:
+            root: the folder.
+            names: the paths that patterns can match, such as those that git knows; None is all that there are.
+            last_commit: see Files; None where there is no git.
+        """
         self._root = root.resolve()
         self._names = None if names is None else tuple(names)
+        self._last_commit = last_commit
 
     def read(self, path: str) -> str:
         """See Files."""
         file = self._inside(path)
         try:
-            if file.stat().st_size > MAX_FILE_BYTES:
+            status = file.stat()
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                raise Unreadable(f"{path} is no file but a pipe, a socket or a device")
+            if status.st_size > MAX_FILE_BYTES:
                 raise Unreadable(f"{path} is larger than {MAX_FILE_BYTES // 1024 // 1024} MiB")
             return file.read_text(encoding="utf-8-sig")
         except (FileNotFoundError, NotADirectoryError):
@@ -93,6 +130,21 @@ class LocalFiles:
     def wildcard(self, pattern: str) -> list[str]:
         """See Files."""
         return self._matching(pattern.lstrip("/"), include_pattern(pattern.lstrip("/")))
+
+    def blob(self, path: str) -> str:
+        """See Files."""
+        try:
+            inside = self._inside(path)
+            if not inside.is_file():
+                return ""
+            with inside.open("rb") as file:
+                return _blob(file, os.fstat(file.fileno()).st_size)
+        except (Unreadable, OSError):
+            return ""
+
+    def last_commit(self, path: str) -> str:
+        """See Files."""
+        return "" if self._last_commit is None else self._last_commit(path)
 
     def _inside(self, path: str) -> Path:
         """The file of a path; an absolute one may also be given as the machine has it."""
@@ -118,3 +170,11 @@ class LocalFiles:
             folders[:] = [name for name in folders if name != ".git"]
             for name in names:
                 yield (Path(folder) / name).relative_to(self._root).as_posix()
+
+
+def _blob(file: BinaryIO, size: int) -> str:
+    """Git's name for a content: the SHA-1 of a header and the content."""
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    while data := file.read(_CHUNK):
+        digest.update(data)
+    return digest.hexdigest()

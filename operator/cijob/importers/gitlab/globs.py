@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+STAR: Final = "[^/]*?"
+"""What `*` is: anything within a name."""
+
+FOLDERS: Final = "(?:[^/]+/)*?"
+"""What `**/` is: any number of folders, none included."""
+
+ANY: Final = ".*?"
+"""What `**` of `include:local` is: anything."""
 
 _SPECIAL = frozenset("*?[]{}\\")
 _MAX_ALTERNATIVES = 1024
@@ -23,7 +36,7 @@ def path_pattern(glob: str) -> re.Pattern[str]:
     count, `{a,b}` is one of several. A pattern that is not well-formed matches only itself.
     """
     try:
-        return re.compile("|".join(_translate(one) for one in alternatives(glob)), re.DOTALL)
+        return re.compile("|".join(joined(_parts(one)) for one in alternatives(glob)), re.DOTALL)
     except re.error:
         return re.compile(re.escape(glob))
 
@@ -34,7 +47,8 @@ def include_pattern(path: str) -> re.Pattern[str]:
 
     As search_files_by_wildcard_path of GitLab's app/models/repository.rb has it.
     """
-    return re.compile(re.escape(path).replace(r"\*\*", ".*?").replace(r"\*", "[^/]*?"))
+    stars = {"**": ANY, "*": STAR}
+    return re.compile(joined(stars.get(part) or re.escape(part) for part in re.findall(r"\*\*|\*|[^*]", path)))
 
 
 def literal_folder(pattern: str) -> str:
@@ -45,8 +59,22 @@ def literal_folder(pattern: str) -> str:
 
 def alternatives(glob: str) -> list[str]:
     """The globs that one with braces stands for; braces may be nested, after a backslash they are characters. At most 1,024."""
+    found: list[str] = []
+    waiting = [(glob, 0)]
+    while waiting and len(found) < _MAX_ALTERNATIVES:
+        one, start = waiting.pop()
+        choices = _choices(one, start)
+        if choices is None:
+            found.append(one)
+        else:
+            waiting += reversed(choices)
+    return found
+
+
+def _choices(glob: str, start: int) -> list[tuple[str, int]] | None:
+    """What the first braces from `start` on stand for, each with where to look on; None where there are none."""
     depth, edges = 0, list[int]()
-    for found in _BRACES.finditer(glob):
+    for found in _BRACES.finditer(glob, start):
         index, char = found.start(), found[0]
         if char == "{":
             depth += 1
@@ -56,29 +84,58 @@ def alternatives(glob: str) -> list[str]:
             depth -= 1
             if depth == 0:
                 head, tail = glob[: edges[0]], glob[index + 1 :]
-                choices = (glob[left + 1 : right] for left, right in pairwise(edges))
-                return [full for one in choices for full in alternatives(head + one + tail)][:_MAX_ALTERNATIVES]
-    return [glob]
+                between = islice(pairwise(edges), _MAX_ALTERNATIVES)
+                return [(head + glob[left + 1 : right] + tail, len(head)) for left, right in between]
+    return None
 
 
-def _translate(glob: str) -> str:
-    """One glob without braces."""
-    out, at = "", 0
+def joined(parts: Iterable[str]) -> str:
+    """A regular expression, for `fullmatch`, of the parts of a glob: STAR, FOLDERS, ANY and expressions of one character.
+
+    What stands between two of the first three is looked for where it comes first, and never elsewhere: that is enough, as
+    all that may follow can then follow, and it bounds the time where trying all places would not (`*a*a*a*a*b`).
+    """
+    chunks: list[tuple[str, list[str]]] = [("", [""])]
+    for part in parts:
+        if part in (FOLDERS, ANY):
+            chunks.append((part, [""]))
+        elif part == STAR:
+            chunks[-1][1].append("")
+        else:
+            chunks[-1][1][-1] += part
+    (crossing, (first, *others)) = chunks.pop()
+    last = f"{STAR}{others.pop()}" if others else ""
+    return "".join(f"(?>{_first(*one)})" for one in chunks) + _first(crossing, [first, *others]) + last
+
+
+def _first(crossing: str, pieces: list[str]) -> str:
+    """The pieces between single stars, each where it comes first."""
+    return crossing + pieces[0] + "".join(f"(?>{STAR}{piece})" for piece in pieces[1:])
+
+
+def _parts(glob: str) -> Iterator[str]:
+    """Those of one glob without braces."""
+    at = 0
     while at < len(glob):
         char = glob[at]
         if (folders := _FOLDERS.match(glob, at)) and (at == 0 or glob[at - 1] == "/"):
-            out, at = out + "(?:[^/]+/)*", folders.end()
+            yield FOLDERS
+            at = folders.end()
         elif stars := _STARS.match(glob, at):
-            out, at = out + "[^/]*", stars.end()
+            yield STAR
+            at = stars.end()
         elif char == "?":
-            out, at = out + "[^/]", at + 1
+            yield "[^/]"
+            at += 1
         elif bracket := _BRACKET.match(glob, at):
-            out, at = out + _set(bracket[1], bracket[2]), bracket.end()
+            yield _set(bracket[1], bracket[2])
+            at = bracket.end()
         elif char == "\\" and at + 1 < len(glob):
-            out, at = out + re.escape(glob[at + 1]), at + 2
+            yield re.escape(glob[at + 1])
+            at += 2
         else:
-            out, at = out + re.escape(char), at + 1
-    return out
+            yield re.escape(char)
+            at += 1
 
 
 def _set(negation: str, inner: str) -> str:

@@ -12,19 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cijob.importers.gitlab import keys
-from cijob.importers.gitlab.model import Finding, Severity
+from cijob.importers.gitlab.model import Finding, Severity, TooMuch
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Reference, Sequence_, place_of
-from cijob.importers.gitlab.regexps import compile_regexp, is_regexp
+from cijob.importers.gitlab.regexps import compile_regexp, found_in, is_regexp
 from cijob.importers.gitlab.scalars import text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from collections.abc import Mapping as AbstractMapping
 
     from cijob.importers.gitlab.model import Place
 
-_BLOCK = re.compile(r"\$\[\[\s*(\S(?:.*?\S)?)\s*\]\]")
+_EDGE = re.compile(r"(?P<open>\$\[\[\s*)|(?P<close>\]\])|\s+")
+_MOST = 2 * 1024 * 1024
+"""Characters that the blocks of a file can stand for together; GitLab bounds each text (1 MiB) and its blocks (10,000)."""
 _MAX_FUNCTIONS = 3
 _TRUNCATE = re.compile(r"truncate\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 _SPLIT = re.compile(r"split\('([^']+)'\)")
@@ -120,7 +122,7 @@ def _unmatched(name: str, pattern: str, value: Any) -> str:  # noqa: ANN401 - a 
         regexp = compile_regexp(pattern if is_regexp(pattern) else f"/{pattern}/")
     except ValueError as error:
         return f"the input {name} has a regex that cannot be read: {error}"
-    return "" if regexp.search(str(value)) else f"the input {name}, {value}, does not match {pattern}"
+    return "" if found_in(regexp, str(value)) else f"the input {name}, {value}, does not match {pattern}"
 
 
 class _Interpolation:
@@ -130,6 +132,7 @@ class _Interpolation:
         self._values = values
         self._variables = variables
         self._findings = findings
+        self._room = _MOST
 
     def node(self, value: Any, place: Place) -> Any:  # noqa: ANN401 - a value of YAML
         match value:
@@ -150,32 +153,38 @@ class _Interpolation:
                 return value
 
     def _text(self, text: str, place: Place) -> Any:  # noqa: ANN401 - a value of YAML
-        whole = _BLOCK.fullmatch(text)
-        if whole and "]]" not in whole[1]:
-            return self._block(whole, place)
-        return _BLOCK.sub(lambda block: text_of(self._block(block, place)), text)
+        out, at = list[str](), 0
+        for start, end, inner in blocks(text):
+            value = self._block(text[start:end], inner, place)
+            if end - start == len(text):
+                return value
+            written = text_of(value)
+            self._room -= len(written)
+            if self._room < 0:
+                raise TooMuch(f"the inputs stand for more than {_MOST:,} characters", place)
+            out += (text[at:start], written)
+            at = end
+        return "".join((*out, text[at:]))
 
-    def _block(self, block: re.Match[str], place: Place) -> Any:  # noqa: ANN401 - a value of YAML
+    def _block(self, block: str, inner: str, place: Place) -> Any:  # noqa: ANN401 - a value of YAML
         """The value of one block; the block itself where it has none, which is said."""
-        access, *functions = (part.strip() for part in block[1].split("|"))
+        access, *functions = (part.strip() for part in inner.split("|"))
         scope, _, name = access.partition(".")
         if scope != "inputs":
             known = scope in ("matrix", "component")
             severity = Severity.WARNING if known else Severity.ERROR
-            return self._left(severity, place, block[0], f"$[[ {access} ]] has no value here, only inputs have")
+            return self._left(severity, place, block, f"$[[ {access} ]] has no value here, only inputs have")
         if name not in self._values:
             message = f"the file has no input {name}{did_you_mean(name, self._values)}"
-            return self._left(Severity.ERROR, place, block[0], message)
+            return self._left(Severity.ERROR, place, block, message)
         if len(functions) > _MAX_FUNCTIONS:
-            return self._left(
-                Severity.ERROR, place, block[0], f"at most {_MAX_FUNCTIONS} functions can follow an input"
-            )
+            return self._left(Severity.ERROR, place, block, f"at most {_MAX_FUNCTIONS} functions can follow an input")
         value = self._values[name]
         for function in functions:
             try:
                 value = self._call(function, value)
             except ValueError as error:
-                return self._left(Severity.ERROR, place, block[0], str(error))
+                return self._left(Severity.ERROR, place, block, str(error))
         return value
 
     def _left(self, severity: Severity, place: Place, block: str, message: str) -> str:
@@ -194,3 +203,23 @@ class _Interpolation:
         if split := _SPLIT.fullmatch(function):
             return [part for one in value.split(split[1]) if (part := one.strip())]
         raise ValueError(f"inputs have no function {function}")
+
+
+def blocks(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where the blocks of a text begin and end, and what is in them: on one line, though there may be others around it.
+
+    In one pass: a regular expression for a whole block looks through the rest of the text for each `$[[`.
+    """
+    start, inside, line_end = -1, 0, -1
+    for edge in _EDGE.finditer(text):
+        if line_end >= 0 and not (edge["close"] and edge.start() == line_end):
+            start = -1
+        line_end = -1
+        if edge["open"]:
+            if start < 0 or "\n" in edge[0]:
+                start, inside = edge.start(), edge.end()
+        elif not edge["close"]:
+            line_end = edge.end() if "\n" in edge[0] else -1
+        elif start >= 0 and (inner := text[inside : edge.start()].rstrip()):
+            yield start, edge.end(), inner
+            start = -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Final
 
 from cijob.importers.gitlab.nodes import Mapping
@@ -57,7 +57,7 @@ def spread(name: str, value: Any, report: Report) -> list[Instance]:  # noqa: AN
 
 
 def combinations(matrix: Any) -> list[dict[str, str]] | None:  # noqa: ANN401  a value of YAML
-    """The variables of each instance, in order; None where it is no matrix."""
+    """The variables of each instance, in order; None where it is no matrix. More than there may be are not all made."""
     if not isinstance(matrix, list) or not all(isinstance(row, Mapping) for row in matrix):
         return None
     found: list[dict[str, str]] = []
@@ -65,7 +65,7 @@ def combinations(matrix: Any) -> list[dict[str, str]] | None:  # noqa: ANN401  a
         columns = [_texts(values) for values in row.values()]
         if not columns or any(not column for column in columns):
             return None
-        found += [dict(zip(row, values, strict=True)) for values in product(*columns)]
+        found += [dict(zip(row, values, strict=True)) for values in islice(product(*columns), _MOST + 1)]
         if len(found) > _MOST:
             break
     return found

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cijob.importers.gitlab.variables import Layer
 
 Spec = dict[str, Any]
 """The spec of a CiJob as it stands in a manifest: camelCase, plain values."""
@@ -52,6 +55,14 @@ class ImportFailed(Exception):
         super().__init__("; ".join(f"{one.place}: {one.message}" for one in errors))
 
 
+class TooMuch(Exception):
+    """A file asks for more time or memory than it gets; the message is a sentence. `load` makes an ImportFailed of it."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 class When(StrEnum):
     """When a job runs, as GitLab has it."""
 
@@ -79,6 +90,41 @@ class Artifacts:
     dotenv: tuple[str, ...] = ()
 
 
+class Policy(StrEnum):
+    """What of `cache` a job does: take it before its script, leave it behind it, or both."""
+
+    PULL_PUSH = "pull-push"
+    PULL = "pull"
+    PUSH = "push"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """Files that a job finds again in the next run, and other jobs with the same key.
+
+    `key` and `fallback_keys` are as GitLab's runner makes them of what is written; the fallback keys are tried in this order
+    where nothing is kept under the key, and never written. `paths` are globs as in `Artifacts`. `when`: ON_SUCCESS, ON_FAILURE
+    or ALWAYS: the end of the script after which it is saved.
+    """
+
+    key: str
+    paths: tuple[str, ...] = ()
+    untracked: bool = False
+    policy: Policy = Policy.PULL_PUSH
+    when: When = When.ON_SUCCESS
+    fallback_keys: tuple[str, ...] = ()
+
+    @property
+    def pulls(self) -> bool:
+        """Whether the job finds its files."""
+        return self.policy is not Policy.PUSH
+
+    @property
+    def pushes(self) -> bool:
+        """Whether its files are saved behind the script."""
+        return self.policy is not Policy.PULL
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """A job that has to end before another starts, by name (with the parallel index where it has one)."""
@@ -102,6 +148,7 @@ class PipelineJob:
         when: never NEVER: such jobs are left out.
         allow_failure: whether its failure leaves the pipeline a success; `allowed_exit_codes` narrows that.
         start_in: seconds of delay for DELAYED.
+        layers: its variables as the file has them, below those of earlier jobs and the user's; see `variables.resolve`.
     """
 
     name: str
@@ -114,7 +161,9 @@ class PipelineJob:
     allow_failure: bool = False
     allowed_exit_codes: frozenset[int] = frozenset()
     artifacts: Artifacts | None = None
+    caches: tuple[Cache, ...] = ()
     start_in: float = 0
+    layers: tuple[Layer, ...] = ()
     interruptible: bool = False
     resource_group: str = ""
     #: Whether the job wants the repository's files: GIT_STRATEGY says no with `none` and `empty`.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cijob.importers.gitlab import document, keys, needs, rules
 from cijob.importers.gitlab.drafts import Draft, Drafter
 from cijob.importers.gitlab.findings import failed
-from cijob.importers.gitlab.model import Finding, ImportFailed, Pipeline, PipelineJob, Place, Severity
+from cijob.importers.gitlab.model import Finding, ImportFailed, Pipeline, PipelineJob, Place, Severity, TooMuch
 from cijob.importers.gitlab.nodes import place_of
 from cijob.importers.gitlab.predefined import predefined
 from cijob.importers.gitlab.variables import VariableCycle, expand, read, resolve
@@ -26,16 +26,24 @@ def load(files: Files, request: Request) -> Pipeline:
     Raises:
         ImportFailed: GitLab would refuse the file or make no pipeline of it, or one of its jobs can be no CiJob.
     """
+    try:
+        return _load(files, request)
+    except TooMuch as error:
+        raise ImportFailed((Finding(Severity.ERROR, error.place or Place(request.file, 1), "", str(error)),)) from None
+
+
+def _load(files: Files, request: Request) -> Pipeline:
     found = document.read(files, request)
     _fail(found.findings)
     whole = _whole(found, files, request)
     drafter = Drafter(files, request, found.variables, whole.variables, workflow_rules=whole.ruled)
     drafts = [draft for raw in found.jobs for draft in drafter.drafts(raw)]
     jobs = _linked(drafts, found)
-    findings = [*found.findings, *whole.findings, *(one for draft in drafts for one in draft.report.findings)]
+    findings = [*whole.findings, *(one for draft in drafts for one in draft.report.findings)]
     findings += [*_without_daemon(jobs), *_not_now(drafts, request)]
     _fail(findings)
-    _any(jobs, request)
+    findings += _none(jobs, drafts, request)
+    _fail(findings)
     stages = tuple(stage for stage in found.stages if stage not in _EDGES or any(job.stage == stage for job in jobs))
     return Pipeline(name=whole.name, stages=stages, jobs=tuple(jobs), findings=tuple(findings))
 
@@ -45,7 +53,10 @@ _EDGES = (".pre", ".post")
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """What holds for all jobs: the pipeline's name, the variables of `workflow:rules`, whether it has `workflow:rules`."""
+    """What holds for all jobs: the pipeline's name, the variables of `workflow:rules`, whether it has `workflow:rules`.
+
+    `findings` are those of the document and of its own keys.
+    """
 
     name: str
     variables: dict[str, Variable]
@@ -60,6 +71,7 @@ def _whole(found: document.Document, files: Files, request: Request) -> _Whole:
         ImportFailed: there is no pipeline, by `workflow:rules`, or its variables cannot be read.
     """
     variables, findings = read(found.variables)
+    findings = [*found.findings, *findings]
     findings += keys.check_variables(found.variables)
     try:
         seen = resolve(predefined(request), variables, request.variables)
@@ -127,13 +139,17 @@ def _not_now(drafts: list[Draft], request: Request) -> list[Finding]:
     return [Finding(Severity.NOTE, absent[0].raw.place, "", message, draft.name) for draft in absent]
 
 
-def _any(jobs: list[PipelineJob], request: Request) -> None:
-    """Fails where GitLab makes no pipeline for want of jobs."""
+def _none(jobs: list[PipelineJob], drafts: list[Draft], request: Request) -> list[Finding]:
+    """Says so where there is no pipeline for want of jobs."""
     if any(job.stage not in _EDGES for job in jobs):
-        return
+        return []
     what = "only jobs of .pre and .post run" if jobs else "no job runs"
-    message = f"{what} for {_state(request)}: choose another with --branch, --tag or --var"
-    raise ImportFailed((Finding(Severity.ERROR, Place(request.file, 1), "", message),))
+    hint = "choose another with --branch, --tag or --var"
+    if any(draft.left_out for draft in drafts):
+        what = f"{what} here"
+        hint = "those that GitLab would run besides are left out, as no CiJob can be made of them"
+    message = f"{what} for {_state(request)}: {hint}"
+    return [Finding(Severity.ERROR, Place(request.file, 1), "", message)]
 
 
 def _state(request: Request) -> str:

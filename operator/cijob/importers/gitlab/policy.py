@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cijob.importers.gitlab.clauses import changed
-from cijob.importers.gitlab.expressions import evaluate
-from cijob.importers.gitlab.model import Severity
+from cijob.importers.gitlab.clauses import changed, evaluated
+from cijob.importers.gitlab.model import Severity, TooMuch
 from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import MERGE_REQUEST, predefined, state
-from cijob.importers.gitlab.regexps import compile_regexp, is_regexp
+from cijob.importers.gitlab.regexps import compile_regexp, found_in, is_regexp
 
 if TYPE_CHECKING:
     from cijob.importers.gitlab.clauses import Facts, Say
@@ -74,12 +73,18 @@ def _holds(config: Node, key: str, part: str, value: Any, facts: Facts, say: Say
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         say(Severity.ERROR, place, f"{key}:{part}", f"{key} has a list of texts for {part}")
         return False
+
+    def _variables(text: str) -> bool:
+        return evaluated(text, facts, lambda message: say(Severity.WARNING, place, f"{key}:variables", message))
+
     try:
         # Each is looked at: a mistake is found before it matters.
-        answers = [evaluate(text, facts.variables) if part == "variables" else _ref(text, facts) for text in texts]
+        answers = [_variables(text) if part == "variables" else _ref(text, facts) for text in texts]
     except ValueError as error:
         say(Severity.ERROR, place, f"{key}:{part}", f"{key}: {error}")
         return False
+    except TooMuch as error:
+        raise TooMuch(str(error), place) from None
     return any(answers)
 
 
@@ -101,4 +106,4 @@ def _ref(text: str, facts: Facts) -> bool:
         return True
     if ref.source == MERGE_REQUEST:  # its name is no branch's to GitLab: lib/gitlab/ci/build/policy/refs.rb
         return False
-    return compile_regexp(word).search(name) is not None if is_regexp(word) else word == name
+    return found_in(compile_regexp(word), name) if is_regexp(word) else word == name

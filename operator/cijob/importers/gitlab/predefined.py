@@ -22,7 +22,14 @@ MERGE_REQUEST = "merge_request_event"
 _OF_SOME = re.compile(
     r"CI_(?:MERGE_REQUEST|EXTERNAL_PULL_REQUEST|ENVIRONMENT|DEPLOY)_\w+"
     r"|CI_(?:COMMIT_(?:BRANCH|TAG|TAG_MESSAGE)|JOB_MANUAL|NODE_INDEX|OPEN_MERGE_REQUESTS|PIPELINE_SCHEDULE_DESCRIPTION"
-    r"|RELEASE_DESCRIPTION|KUBERNETES_ACTIVE|DEBUG_TRACE|DEBUG_SERVICES)|TRIGGER_PAYLOAD",
+    r"|RELEASE_DESCRIPTION|KUBERNETES_ACTIVE|DEBUG_TRACE|DEBUG_SERVICES|PIPELINE_TRIGGERED|TRIGGER_SHORT_TOKEN"
+    r"|GITLAB_FIPS_MODE|HAS_OPEN_REQUIREMENTS)|TRIGGER_PAYLOAD",
+    re.ASCII,
+)
+# "Job-only" in the list: not set yet when GitLab looks at conditions.
+_OF_RUNNING = re.compile(
+    r"CI_(?:CONCURRENT_(?:PROJECT_)?ID|DEPLOY_(?:USER|PASSWORD)|JOB_(?:ID|STATUS|TIMEOUT|TOKEN|URL|STARTED_AT)|PIPELINE_URL"
+    r"|REGISTRY_(?:USER|PASSWORD)|RUNNER_\w+)",
     re.ASCII,
 )
 _GROUP = re.compile(r"[\s:]+(?:\[.*\]|\d+[\s:/\\]+\d+)\s*\Z")
@@ -80,6 +87,11 @@ def state(request: Request) -> Ref:
 def of_some_pipelines(name: str) -> bool:
     """Whether a variable is one that GitLab does not set always: CI_COMMIT_TAG, CI_MERGE_REQUEST_IID..."""
     return _OF_SOME.fullmatch(name) is not None
+
+
+def decides_in_gitlab(name: str) -> bool:
+    """Whether a variable that is not set here may have a value for GitLab's conditions: CI_PROJECT_ID, GITLAB_USER_LOGIN..."""
+    return name.startswith(("CI_", "GITLAB_")) and not of_some_pipelines(name) and _OF_RUNNING.fullmatch(name) is None
 
 
 def slug(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cijob.importers.gitlab.includes import unfetched
-from cijob.importers.gitlab.model import Finding, Severity
+from cijob.importers.gitlab.model import Finding, Severity, TooMuch
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Reference, Sequence_, place_of
 from cijob.importers.gitlab.rawjobs import GLOBAL_KEYS
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 from cijob.importers.gitlab.model import Place
 
 MAX_CHAIN = 10
+
+MAX_VALUES = 100_000
+"""Values that all references together stand for. GitLab bounds chains only, and the time of the whole."""
 
 _NOTHING = object()
 """What a reference stands for that cannot be resolved: its key or item is left out."""
@@ -32,28 +35,39 @@ def resolve(config: Mapping, left_out: Sequence[Place], findings: list[Finding])
         config: all of the files, extended.
         left_out: includes that were not fetched: what is not there may be in one of them and is no error then.
         findings: what is wrong is added here.
+
+    Raises:
+        TooMuch: that would be more than MAX_VALUES.
     """
     out = Mapping(config.place)
+    resolving = _Resolving(config, left_out, findings)
     for name, value in config.items():
-        job = "" if name in GLOBAL_KEYS else name
-        resolved = _Resolving(config, left_out, findings, job).value(value, ())
+        resolved = resolving.entry("" if name in GLOBAL_KEYS else name, value)
         if resolved is not _NOTHING:
             out.put(name, resolved, place_of(config, name))
     return out
 
 
 class _Resolving:
-    """The references of one entry of the file."""
+    """The references of the files' entries, one after the other."""
 
-    def __init__(self, config: Mapping, left_out: Sequence[Place], findings: list[Finding], job: str) -> None:
+    def __init__(self, config: Mapping, left_out: Sequence[Place], findings: list[Finding]) -> None:
         self._config = config
         self._left_out = left_out
         self._findings = findings
+        self._job = ""
+        self._values = 0
+
+    def entry(self, job: str, value: Any) -> Any:  # noqa: ANN401 - a value of YAML
+        """The value of an entry; `job` is its name where it is one."""
         self._job = job
-        self._hidden = job.startswith(".")
+        return self.value(value, ())
 
     def value(self, value: Any, chain: tuple[Reference, ...]) -> Any:  # noqa: ANN401 - a value of YAML
         """A value with all references in it resolved; `chain`: those that led to it."""
+        self._values += bool(chain)
+        if self._values > MAX_VALUES:
+            raise TooMuch(f"the references stand for more than {MAX_VALUES:,} values", chain[0].place)
         match value:
             case Mapping():
                 out = Mapping(value.place)
@@ -86,7 +100,7 @@ class _Resolving:
         return self.value(node, (*chain, reference))
 
     def _missing(self, reference: Reference, step: str, node: Any) -> object:  # noqa: ANN401 - a value of YAML
-        if self._left_out and self._hidden:  # it is said of the jobs that take it
+        if self._left_out and self._job.startswith("."):  # it is said of the jobs that take it
             return _NOTHING
         if self._left_out:
             message = f"{reference} is not here; it may be in {unfetched(self._left_out)}"

@@ -1,12 +1,24 @@
 """Regular expressions of `.gitlab-ci.yml`: `/pattern/flags`, in the language of RE2, as Python matches them.
 
 GitLab has RE2 search them (lib/gitlab/untrusted_regexp.rb and untrusted_regexp/ruby_syntax.rb of gitlabhq/gitlabhq). What RE2
-knows and Python does not is translated; what Python knows and RE2 does not is refused, as GitLab would.
+knows and Python does not is translated; what Python knows and RE2 does not is refused, as GitLab would. RE2 needs time in
+proportion to the text; Python tries all ways, for which it gets a few seconds.
 """
 
 from __future__ import annotations
 
 import re
+import signal
+import threading
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from cijob.importers.gitlab.model import TooMuch
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_SECONDS: Final = 2.0
+"""Of the processor, for one search."""
 
 _WHOLE = re.compile(r"/(.*)/([ismU]*)", re.DOTALL)
 
@@ -65,8 +77,38 @@ def compile_regexp(text: str) -> re.Pattern[str]:
     end = "$" if flags & re.MULTILINE else r"\Z"  # Python's $ alone matches before a newline at the end, too
     try:
         return re.compile(_TOKEN.sub(lambda token: _translated(token, end), whole[1].replace("\\/", "/")), flags)
-    except (re.error, ValueError) as error:
+    except RecursionError:
+        raise ValueError(f"{text[:40]}... is nested too deep") from None
+    except (re.error, OverflowError, ValueError) as error:
         raise ValueError(f"{text} is not a regular expression of RE2, which is GitLab's: {error}") from None
+
+
+def found_in(pattern: re.Pattern[str], text: str, seconds: float = _SECONDS) -> bool:
+    """Whether a text has what a pattern matches.
+
+    Python looks for signals while it searches, and so the limit is a timer's signal. They go to the main thread only: in any
+    other there is no limit.
+
+    Raises:
+        TooMuch: that is not known after so many seconds of the processor's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return pattern.search(text) is not None
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        written = pattern.pattern.replace(r"\Z", "$")
+        raise TooMuch(
+            f"matching the regular expression /{written}/ takes more than {seconds:g} s: write it without repetitions inside"
+            " of repetitions"
+        )
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        return pattern.search(text) is not None
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _translated(token: re.Match[str], end: str) -> str:

@@ -65,7 +65,7 @@ class Decision:
     findings: tuple[Finding, ...] = ()
 
 
-def decide(
+def decide(  # noqa: PLR0913  what the conditions of a job can ask for
     config: Node,
     variables: AbstractMapping[str, str],
     request: Request,
@@ -73,6 +73,7 @@ def decide(
     *,
     job: str = "",
     workflow_rules: bool = False,
+    partial: AbstractMapping[str, tuple[str, ...]] | None = None,
 ) -> Decision:
     """What the conditions of a job come to.
 
@@ -84,15 +85,17 @@ def decide(
         job: its name, for findings.
         workflow_rules: whether the pipeline has `workflow:rules`; without, a job that has no conditions is left out of
             pipelines for merge requests.
+        partial: variables of whose values not all is known, each with the names that are not set.
     """
-    return _Judge(variables, request, files, job, "rules").job(config, workflow_rules=workflow_rules)
+    facts = clauses.Facts(variables, request, files, partial or {})
+    return _Judge(facts, job, "rules").job(config, workflow_rules=workflow_rules)
 
 
 def decide_workflow(
     workflow: Node | None, variables: AbstractMapping[str, str], request: Request, files: Files
 ) -> Decision:
     """Whether there is a pipeline at all, and the variables that `workflow:rules` give to all jobs."""
-    judge = _Judge(variables, request, files, "", "workflow:rules")
+    judge = _Judge(clauses.Facts(variables, request, files, {}), "", "workflow:rules")
     if workflow is None or workflow.get("rules") is None:
         return Decision(included=True, when=When.ALWAYS)
     return judge.ruled(workflow, Decision(included=True, when=When.ALWAYS))
@@ -101,10 +104,8 @@ def decide_workflow(
 class _Judge:
     """The conditions of one job, or of the pipeline; collects what there is to say about them."""
 
-    def __init__(
-        self, variables: AbstractMapping[str, str], request: Request, files: Files, job: str, key: str
-    ) -> None:
-        self._facts = clauses.Facts(variables, request, files)
+    def __init__(self, facts: clauses.Facts, job: str, key: str) -> None:
+        self._facts = facts
         self._job = job
         self._key = key
         self._findings: list[Finding] = []
@@ -134,7 +135,7 @@ class _Judge:
         chosen: Decision | None = None
         if isinstance(rules, Sequence_):
             for rule, place in _flat(rules):
-                decision = self._rule(rule, place, own)
+                decision = self._rule(rule, place, own, reached=chosen is None)
                 chosen = chosen or decision
         else:
             self._say(Severity.ERROR, place_of(node, "rules"), self._key, "rules are a list")
@@ -150,8 +151,8 @@ class _Judge:
             start_in=self._delay(config) if when is When.DELAYED else 0,
         )
 
-    def _rule(self, rule: Any, place: Place, own: Decision) -> Decision | None:  # noqa: ANN401 - a value of YAML
-        """What a rule decides; None when it does not hold."""
+    def _rule(self, rule: Any, place: Place, own: Decision, *, reached: bool) -> Decision | None:  # noqa: ANN401
+        """What a rule decides; None when it does not hold. `reached`: no rule before it holds."""
         if not isinstance(rule, Mapping):
             message = f"a rule is a mapping such as `if: $CI_COMMIT_TAG`, not {rule!r}"
             self._say(Severity.ERROR, place, self._key, message)
@@ -164,7 +165,7 @@ class _Judge:
         when = self._when(rule, own.when)
         delay = self._delay(rule) if when is When.DELAYED and "start_in" in rule else own.start_in
         allow_failure, interruptible = self._switch(rule, "allow_failure"), self._switch(rule, "interruptible")
-        if not clauses.holds(rule, self._facts, self._say_in_rule):
+        if not clauses.holds(rule, self._facts, self._say_in_rule if reached else self._say_what_is_wrong):
             return None
         return Decision(
             included=when is not When.NEVER,
@@ -211,6 +212,11 @@ class _Judge:
 
     def _say_in_rule(self, severity: Severity, place: Place, key: str, message: str) -> None:
         self._say(severity, place, f"{self._key}:{key}", message)
+
+    def _say_what_is_wrong(self, severity: Severity, place: Place, key: str, message: str) -> None:
+        """What does not apply is told of a rule that decides nothing only where GitLab would refuse it."""
+        if severity is Severity.ERROR:
+            self._say_in_rule(severity, place, key, message)
 
 
 def _flat(rules: Sequence_) -> Iterator[tuple[Any, Place]]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 
 Scalar = str | int | float | bool | None
+Value = Scalar | Sequence["Value"] | Mapping[str, "Value"]
 
 _TEXT = re.compile(r"[^\d.:-]?[^\W\d]|[^\d.:-]?[_\s!@#$%^&*(){}<>|/\\~;=]")
 _LONGEST_WORD = 5
@@ -27,6 +29,10 @@ _FLOAT = re.compile(r"[-+]?([0-9][0-9_,]*)?\.[0-9]*([eE][+-][0-9]+)?")
 _INTEGER = re.compile(r"([-+]?)(?:0b([01_,]+)|0([0-7_,]+)|(0|[1-9](?:[0-9]|,[0-9]|_[0-9])*)|0x([0-9a-fA-F_,]+))")
 _OCTAL = 8
 _BASES = (2, _OCTAL, 10, 16)
+# What String#inspect writes with a backslash; a `#` only before one of these three.
+_ESCAPED = dict(zip('"\\\n\t\r\x1b\a\b\f\v', ("\\" + one for one in '"\\ntreabfv'), strict=True))
+_AFTER_HASH = ("{", "$", "@")
+_BASIC = 0xFFFF
 
 
 class Refused(Exception):
@@ -51,11 +57,13 @@ def scan(text: str) -> Scalar:
     return text if number is None else number
 
 
-def text_of(value: Scalar) -> str:
-    """A scalar as GitLab writes it into a variable: Ruby's `to_s`."""
+def text_of(value: Value) -> str:
+    """A value as GitLab writes it into a text: Ruby's `to_s`, which for lists and mappings is `inspect`."""
     match value:
         case None:
             return ""
+        case list() | dict():
+            return _inspected(value)
         case bool():
             return "true" if value else "false"
         case float() if math.isinf(value):
@@ -66,6 +74,30 @@ def text_of(value: Scalar) -> str:
             return _float_text(value)
         case _:
             return str(value)
+
+
+def _inspected(value: Value) -> str:
+    """A value as Ruby writes it inside of others: `["a", 1, nil]`, `{"a"=>1}`; as Ruby before 3.4 has it, GitLab's."""
+    match value:
+        case None:
+            return "nil"
+        case str():
+            return f'"{"".join(_inspected_character(value, at) for at in range(len(value)))}"'
+        case list():
+            return f"[{', '.join(map(_inspected, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{_inspected(key)}=>{_inspected(one)}' for key, one in value.items())}}}"
+        case _:
+            return text_of(value)
+
+
+def _inspected_character(text: str, at: int) -> str:
+    char = text[at]
+    if char in _ESCAPED or (char == "#" and text[at + 1 : at + 2] in _AFTER_HASH):
+        return _ESCAPED.get(char, "\\#")
+    if char.isprintable():
+        return char
+    return f"\\u{ord(char):04X}" if ord(char) <= _BASIC else f"\\u{{{ord(char):X}}}"
 
 
 def _word(text: str) -> Scalar:

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from cijob.importers.gitlab.model import Finding, Severity
+from cijob.importers.gitlab.model import Finding, Severity, TooMuch
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Sequence_, place_of
 from cijob.importers.gitlab.predefined import of_some_pipelines, predefined, slug
 from cijob.importers.gitlab.scalars import text_of
+from cijob.limits import ENV_STRING_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from cijob.importers.gitlab.model import Place
 
@@ -41,9 +42,12 @@ __all__ = [
 
 # What the server sees; `$$` and `%%` are left to the runner.
 _SERVER = re.compile(r"\$\$|%%|\$([A-Za-z_]\w*)|\$\{([A-Za-z_]\w*)\}|%([A-Za-z_]\w*)%", re.ASCII)
-# What Go's os.Expand sees: a special name of one character, a name, or all between braces.
-_RUNNER = re.compile(r"\$(?:([*#$@!?\-0-9])|([A-Za-z_]\w*)|\{([^}]*)\}|(\{))", re.ASCII)
+# What Go's os.Expand sees: a special name of one character, a name, or all between braces (so much, that braces without an
+# end take no time).
+_RUNNER = re.compile(r"\$(?:([*#$@!?\-0-9])|([A-Za-z_]\w*)|\{([^}]{0,255})\}|(\{))", re.ASCII)
 
+# Characters of all values together that references are replaced in: more than a job can have (limits.ENV_BYTES).
+_MOST_OF_ALL = 1024 * 1024
 
 _PARTS = ("value", "description", "options", "expand")
 
@@ -65,8 +69,12 @@ class VariableCycle(ValueError):
 
 
 def expand(text: str, variables: AbstractMapping[str, str]) -> str:
-    """A text of the file (`image`, a path...) as the runner expands it: unknown is nothing, `$$` is `$`."""
-    return _RUNNER.sub(lambda one: _runner_value(one, variables), text)
+    """A text of the file (`image`, a path...) as the runner expands it: unknown is nothing, `$$` is `$`.
+
+    Raises:
+        TooMuch: it becomes longer than any variable can be.
+    """
+    return _replaced(_RUNNER, text, lambda one: _runner_value(one, variables))
 
 
 def names_in(text: str) -> tuple[str, ...]:
@@ -115,6 +123,7 @@ def resolve(*layers: Layer) -> dict[str, str]:
 
     Raises:
         VariableCycle: some refer to each other.
+        TooMuch: their values are longer than any that a job can have.
     """
     items = [
         (depth, name, one if isinstance(one, Variable) else Variable(one, expand=False))
@@ -125,9 +134,13 @@ def resolve(*layers: Layer) -> dict[str, str]:
     for index, (_, name, _one) in enumerate(items):
         by_name.setdefault(name, []).append(index)
     served: dict[int, Variable] = {}
+    length = 0
     for index in _order(items, by_name):
         _, _, one = items[index]
         served[index] = Variable(_served(one.value, by_name, served), one.expand) if one.expand else one
+        length += len(served[index].value) if one.expand else 0
+        if length > _MOST_OF_ALL:
+            raise TooMuch(f"the values of the variables are longer than {_MOST_OF_ALL // 1024:,} KiB together")
     last = {name: served[indices[-1]] for name, indices in by_name.items()}
     known = {name: one.value for name, one in last.items()}
     return {name: expand(one.value, known) if one.expand else one.value for name, one in last.items()}
@@ -160,7 +173,22 @@ def _served(text: str, by_name: dict[str, list[int]], served: dict[int, Variable
             return one[0]
         return found.value if found.expand else found.value.replace("$", "$$")
 
-    return _SERVER.sub(value, text)
+    return _replaced(_SERVER, text, value)
+
+
+def _replaced(references: re.Pattern[str], text: str, value: Callable[[re.Match[str]], str]) -> str:
+    """A text with the values of its references, which are together no longer than one variable of a process on Linux."""
+    room = ENV_STRING_BYTES
+
+    def bounded(one: re.Match[str]) -> str:
+        nonlocal room
+        found = value(one)
+        room -= len(found)
+        if room < 0:
+            raise TooMuch(f"the variables in {text[:40]!r} stand for more than {ENV_STRING_BYTES:,} characters")
+        return found
+
+    return references.sub(bounded, text)
 
 
 def _runner_value(one: re.Match[str], variables: AbstractMapping[str, str]) -> str:
