@@ -57,7 +57,7 @@ def _entries(part: str, entries: Iterable[str], *, last: bool = True) -> str:
     """Two lines of shell for each: its announcement, and its run from one quoted word, so that none can spill into the next."""
     known = list(entries)
     return "".join(
-        f'cijob_entry {part} {number} {_lines(entry)} {quote(entry)} {_kind(entry, last and number == len(known))}\n'
+        f"cijob_entry {part} {number} {_lines(entry)} {quote(entry)} {_kind(entry, last and number == len(known))}\n"
         'eval "$cijob_text"\n'
         for number, entry in enumerate(known, start=1)
     )
