@@ -14,7 +14,7 @@ from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.importing import import_pipeline, root_of, tell, tell_ref
 from cijob.cli.pipeline.jobs import ANNOTATION_JOB, ANNOTATION_STAGE, stem
-from cijob.cli.repository import ref_of
+from cijob.cli.repository import is_detached, ref_of
 from cijob.cli.yamltext import Dumper, dump
 from cijob.importers.gitlab.findings import incomplete
 from cijob.importers.gitlab.model import Request, Severity, When
@@ -52,7 +52,7 @@ def convert(wanted: Wanted) -> int:
     _check(wanted)
     root = root_of(wanted.file)
     request = _request(wanted, root)
-    if not (request.ref.branch or request.ref.tag):
+    if is_detached(request.ref) or not (request.ref.branch or request.ref.tag):
         tell_ref(request.ref)
     pipeline = import_pipeline(root, request)
     jobs = _chosen(pipeline.jobs, wanted.jobs)

@@ -8,7 +8,6 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cijob.cli.errors import CliError
 from cijob.importers.gitlab.model import Ref
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ _WHERE: Final = frozenset(
         "PREFIX",
     )
 )
+#: A real branch of such a name runs as well, and is told as one that git does not know.
+_DETACHED: Final = "detached-"
 #: Fields of a commit between NULs: hash, author, date in ISO 8601, whole message.
 _COMMIT: Final = "%H%x00%an <%ae>%x00%cI%x00%B"
 
@@ -44,9 +45,8 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     it left the default branch, uncommitted and untracked ones too, as paths from the folder. On the default branch itself:
     since its remote counterpart, or, where that is no older, since the commit before. They are unknown (None) for a tag and
     where there is nothing to compare with, which GitLab takes for "all changed", too.
-
-    Raises:
-        CliError: a commit is checked out that is no tag, and nobody says for which branch: one that is guessed may deploy.
+    A detached HEAD is the tag that is there, else the only branch that is there, else a branch of its own: never the default
+    branch, which may deploy.
     """
     git = Git(folder)
     commit = git.lines("log", "-1", f"--format={_COMMIT}", separator="\0")
@@ -54,9 +54,9 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     branch, tag = _branch_and_tag(git, branch, tag)
     if len(commit) < 4:  # noqa: PLR2004  the fields of _COMMIT; none of them: no repository, or no commit yet
         return Ref(branch=branch, tag=tag, default_branch=default, url=_url(git))
-    if not branch and not tag:
-        raise CliError("HEAD is detached: it is not known which branch the pipeline is for", _which_branch(git))
     sha, author, timestamp, message = commit
+    if not branch and not tag:
+        branch = _branch_at_head(git) or _DETACHED + sha[:8]
     return Ref(
         branch=branch,
         tag=tag,
@@ -70,10 +70,17 @@ def ref_of(folder: Path, *, branch: str | None = None, tag: str | None = None) -
     )
 
 
+def is_detached(ref: Ref) -> bool:
+    """Whether the branch is one that only `ref_of` knows."""
+    return ref.branch.startswith(_DETACHED)
+
+
 def in_words(ref: Ref) -> str:
     """What a pipeline runs for, in a sentence."""
     if ref.tag:
         return f"the pipeline is for the tag {ref.tag}"
+    if is_detached(ref):
+        return f"the pipeline is for a branch {ref.branch}, as HEAD is at none: --branch or --tag name another"
     if ref.branch:
         return f"the pipeline is for the branch {ref.branch}"
     return f"the pipeline is for the branch {ref.default_branch}, as git says of none: --branch or --tag name another"
@@ -165,13 +172,11 @@ def _branch_and_tag(git: Git, branch: str | None, tag: str | None) -> tuple[str,
     return "", git.line("describe", "--exact-match", "--tags", "HEAD")
 
 
-def _which_branch(git: Git) -> str:
-    """How to say which branch a detached HEAD is for, with its name where just one is at that commit."""
+def _branch_at_head(git: Git) -> str:
+    """The branch, here or of a remote, that a detached HEAD is at; empty where there is none, or more than one."""
     refs = git.lines("for-each-ref", "--points-at=HEAD", "--format=%(refname)", "refs/heads", "refs/remotes")
     names = {re.sub(r"^refs/(?:heads|remotes/[^/]+)/", "", ref) for ref in refs} - {"HEAD"}
-    if len(names) == 1:
-        return f"`--branch {names.pop()}` says it: that branch is at this commit."
-    return "`--branch NAME` says it, or `--tag NAME`."
+    return names.pop() if len(names) == 1 else ""
 
 
 def _default_branch(git: Git) -> str:

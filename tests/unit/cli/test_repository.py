@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cijob.cli import repository
-from cijob.cli.errors import CliError
 from cijob.cli.files.bundle import Bundle
 from cijob.cli.repository import address, files_of, in_words, last_commit, ref_of
 from cijob.importers.gitlab.model import Ref
@@ -133,27 +132,25 @@ def test_a_commit_that_is_checked_out_by_its_tag_is_that_tag(repo: Repository) -
     assert (ref.branch, ref.tag, ref.changed) == ("", "v1.0", None)
 
 
-def test_a_commit_that_is_checked_out_is_for_no_branch_that_nobody_named(repo: Repository) -> None:
+def test_a_detached_head_is_the_one_branch_that_is_there_or_one_of_its_own_and_never_a_guess(repo: Repository) -> None:
     repo.git("switch", "--quiet", "--create", "feature")
     repo.commit("a.py")
     repo.git("switch", "--quiet", "--detach")
-    with pytest.raises(CliError, match="HEAD is detached") as refused:
-        ref_of(repo.folder)
-    assert refused.value.hint == "`--branch feature` says it: that branch is at this commit."
-    ref = ref_of(repo.folder, branch="feature")
-    assert (ref.branch, ref.tag) == ("feature", "")
+    assert ref_of(repo.folder).branch == "feature"
+    assert ref_of(repo.folder, branch="other").branch == "other"
+    repo.git("branch", "second")
+    alone = ref_of(repo.folder)
+    assert (alone.branch, alone.tag) == (f"detached-{alone.sha[:8]}", "")
     repo.commit("b.py")
-    with pytest.raises(CliError) as refused:
-        ref_of(repo.folder)
-    assert refused.value.hint == "`--branch NAME` says it, or `--tag NAME`."
+    alone = ref_of(repo.folder)
+    assert alone.branch == f"detached-{alone.sha[:8]}"
+    assert "as HEAD is at none: --branch" in in_words(alone)
 
 
-def test_a_branch_is_named_once_though_the_remote_has_it_too(repo: Repository, tmp_path: Path) -> None:
+def test_a_branch_is_one_though_the_remote_has_it_too(repo: Repository, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "--quiet", str(repo.folder), "clone"], cwd=tmp_path, check=True)
     subprocess.run(["git", "switch", "--quiet", "--detach"], cwd=tmp_path / "clone", check=True)
-    with pytest.raises(CliError) as refused:
-        ref_of(tmp_path / "clone")
-    assert refused.value.hint == "`--branch main` says it: that branch is at this commit."
+    assert ref_of(tmp_path / "clone").branch == "main"
 
 
 @pytest.mark.parametrize(
