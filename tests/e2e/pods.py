@@ -32,7 +32,7 @@ class Pod:
 
     def body(self) -> Object:
         """The Pod as it is now; an empty map if it is gone."""
-        return self.cluster.get("pod", self.name, f"--namespace={self.namespace}")
+        return self.cluster.look(f"/api/v1/namespaces/{self.namespace}/pods/{self.name}")
 
     def container(self, name: str) -> Object:
         """The status of one of its containers; an empty map while there is none."""
@@ -54,8 +54,7 @@ class Pod:
 
     def log(self, container: str = "job") -> str:
         """The log of a container so far."""
-        arguments = [f"--namespace={self.namespace}", self.name, f"--container={container}"]
-        return self.cluster.run("logs", *arguments, check=False).stdout
+        return self.cluster.log(self.namespace, self.name, container)
 
     def wait_for_log(self, text: str, container: str = "job") -> None:
         """Wait until a container has printed a text."""
