@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cijob.cli.errors import CliError, Exit
-from cijob.cli.options import PAIR, completed, output, target
+from cijob.cli.options import PAIR, F, completed, output, target
 from cijob.cli.runoptions import LIMIT, RunOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cijob.cli.options import Target
 
 
@@ -30,6 +32,11 @@ class _Size(click.ParamType[int]):
             return int(parse_quantity(str(value)))
         except ValueError:
             self.fail(f"{value!r} is not a size: write it as 512Mi or 1Gi.", param, ctx)
+
+
+def _limit(name: str, text: str) -> Callable[[F], F]:
+    """An option for the most bytes of something."""
+    return click.option(name, type=_Size(), default=LIMIT, show_default="256Mi", metavar="SIZE", help=text)
 
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -55,14 +62,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option("-w", "--workspace", type=_FOLDER, metavar="DIR", help="Bring the files of this folder into the job.")
 @click.option("--no-workspace", is_flag=True, help="Bring no files; a pipeline brings those of its folder otherwise.")
-@click.option(
-    "--workspace-limit",
-    type=_Size(),
-    default=LIMIT,
-    show_default="256Mi",
-    metavar="SIZE",
-    help="The most that is brought in.",
-)
+@_limit("--workspace-limit", "The most that is brought in.")
 @click.option("--git-url", metavar="URL", help="Have the job check out this repository instead.")
 @click.option("--git-ref", metavar="REF", help="Of that repository this branch, tag or commit.")
 @click.option("--git-secret", metavar="SECRET", help="A Secret with the credentials for it.")
@@ -83,23 +83,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--branch", metavar="NAME", help="Pipeline: run for this branch, not for the one that is checked out.")
 @click.option("--tag", metavar="NAME", help="Pipeline: run for this tag.")
 @click.option("--artifacts", type=_FOLDER, metavar="DIR", help="Pipeline: leave the jobs' artifacts in this folder.")
-@click.option(
-    "--artifacts-limit",
-    type=_Size(),
-    default=LIMIT,
-    show_default="256Mi",
-    metavar="SIZE",
-    help="Pipeline: the most that one job may leave.",
-)
+@_limit("--artifacts-limit", "Pipeline: the most that one job may leave.")
 @click.option("--no-cache", is_flag=True, help="Pipeline: neither restore nor save what jobs say in `cache`.")
-@click.option(
-    "--cache-limit",
-    type=_Size(),
-    default=LIMIT,
-    show_default="256Mi",
-    metavar="SIZE",
-    help="Pipeline: the most that one job's caches may have together.",
-)
+@_limit("--cache-limit", "Pipeline: the most that one job's caches may have together.")
 @target()
 def command(  # noqa: PLR0913  one argument for each option
     *,
