@@ -18,14 +18,15 @@ cijob_entry() { # cijob_entry PART NUMBER LINES TEXT KIND: says what comes, and 
         # What is not whole is run as it is, or, where that was meant, with the entries behind it: as one script, as in GitLab.
         (eval "if false; then :
 $cijob_text
-fi") || case $5${cijob_open:+-open} in
-        *open)
-            cijob_open=$cijob_text'
+fi") || {
+            case $5${cijob_open:+-open} in
+            *open)
+                cijob_open=$cijob_text'
 ' cijob_text=:
+                ;;
+            esac
             return 0
-            ;;
-        *) return 0 ;;
-        esac
+        }
         cijob_open=''
         ;;
     esac
