@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kubernetes import config
 
+from tests.integration.api import Api
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from kubernetes.client import ApiClient
 
 ROOT = Path(__file__).parents[2]
 Object = dict[str, Any]
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 #: Seconds that a job with apt-get in it may take on a slow machine.
 PATIENCE = 300
-_OK, _NOT_FOUND = 200, 404
+_NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,14 @@ class Cluster:
 
         For what is asked again and again: a kubectl each time takes most of the processor from the jobs that are waited for.
         """
-        status, body = self._read(path, query)
-        if status == _NOT_FOUND:
-            return {}
-        assert status == _OK, (path, status, body)
-        return dict(json.loads(body))
+        answer = _api(self.kubeconfig).call("GET", path, query=query)
+        return {} if answer.status == _NOT_FOUND else answer.wanted()
 
     def log(self, namespace: str, pod: str, container: str) -> str:
         """The log of a container so far; empty where there is none yet."""
-        status, body = self._read(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", {"container": container})
-        return body.decode() if status == _OK else ""
-
-    def _read(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
-        client = _client(self.kubeconfig)
-        request = client.param_serialize(
-            method="GET", resource_path=path, query_params=list(query.items()), auth_settings=["BearerToken"]
-        )
-        answer = client.call_api(*request, _request_timeout=60).response
-        return answer.status, answer.data
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        answer = _api(self.kubeconfig).call("GET", path, query={"container": container}, accept="*/*")
+        return answer.message if answer.ok else ""
 
     def create(self, manifest: Object) -> Object:
         """Create an object from a manifest."""
@@ -174,9 +164,9 @@ class Jobs:
 
 
 @cache
-def _client(kubeconfig: str) -> ApiClient:
-    """A connection to the API server."""
-    return config.new_client_from_config(kubeconfig)  # type: ignore[no-untyped-call, no-any-return]  # no types there
+def _api(kubeconfig: str) -> Api:
+    """The API server, over connections that stay."""
+    return Api(config.new_client_from_config(kubeconfig))  # type: ignore[no-untyped-call]  # no types there
 
 
 def running_cluster() -> Cluster:
