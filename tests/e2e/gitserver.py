@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from tests.e2e.lab import PATIENCE, wait_for
 
 if TYPE_CHECKING:
     from tests.e2e.lab import Cluster, Object
@@ -51,8 +54,19 @@ class GitServer:
 
     def authorized(self, host: str) -> list[str]:
         """The requests that came to a name of the server with credentials."""
-        lines = (line.split(" ", 2) for line in self.file("/tmp/access").splitlines())  # noqa: S108 - in the container
+        lines = (line.split(" ", 2) for line in self._accesses().splitlines())
         return [rest for name, _, rest in lines if name == host and not rest.startswith("- ")]
+
+    def _accesses(self) -> str:
+        """Its log of accesses up to now. lighttpd keeps lines back for seconds, in order: a request of our own shows the end."""
+        mark = uuid.uuid4().hex
+        self._execute("sh", "-c", f"! git ls-remote http://localhost/{mark}")
+
+        def complete() -> str | None:
+            log = self.file("/tmp/access")  # noqa: S108 - in the container
+            return log if mark in log else None
+
+        return wait_for(complete, PATIENCE, lambda: f"{mark} in the git server's log of accesses")
 
     def slow_requests(self) -> int:
         """How many requests to `/slow` it holds now."""

@@ -215,14 +215,14 @@ def test_a_service_that_ends_at_once_is_shown_with_its_last_lines(jobs: Jobs) ->
 
 
 def test_what_a_failing_check_says_is_in_the_jobs_log(pods: Pods) -> None:
-    down = {"name": "down", "image": REDIS, "command": SLEEP, "ready": ["redis-cli", "ping"], "startTimeout": "20s"}
+    down = {"name": "down", "image": REDIS, "command": SLEEP, "ready": ["redis-cli", "ping"], "startTimeout": "40s"}
     # the limit leaves a busy kubelet the time for its first check
     pod = pods.start("check", "true", image=SHELL, docker=NO_DOCKER, services=[down])
     assert pod.report() | {"peakMemory": 0} == {
         "exitCode": 125, "part": "services", "entry": 0, "signal": None, "daemon": "none", "peakMemory": 0, "service": "down",
     }  # fmt: skip
     assert pod.log().endswith(
-        "cijob: down was not ready after 20 s: its check has not succeeded; see the log of the container down\n"
+        "cijob: down was not ready after 40 s: its check has not succeeded; see the log of the container down\n"
         "cijob: its check said last:\nCould not connect to Redis at 127.0.0.1:6379: Connection refused\n"
     )
 

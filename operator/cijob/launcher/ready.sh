@@ -8,9 +8,12 @@ mark=${CIJOB_ROOT:-/.cijob}/services/$1
 shift
 # The kubelet asks on for as long as the service runs; a run that takes its time is cheaper than one a second.
 [ ! -e "$mark" ] || { sleep 25 && exit; }
+last=''
 IFS=' .' read -r began rest </proc/uptime
 until said=$("$@" </dev/null 2>&1); do
-    printf '%.1000s\n' "$said" >"$mark.last"
+    # Not each time: job.sh may read it in the moment in which it is empty.
+    [ "$said" = "$last" ] || printf '%.1000s\n' "$said" >"$mark.last"
+    last=$said
     # It ends before the kubelet ends it, which would leave the command behind.
     IFS=' .' read -r now rest </proc/uptime
     [ $((now - began)) -lt 20 ] || exit 1

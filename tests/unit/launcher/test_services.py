@@ -323,6 +323,13 @@ def test_what_a_failing_check_says_is_kept_in_bounds(tmp_path: Path, shell: str)
     assert not (check.folder / "db").exists()
 
 
+def test_what_a_check_says_again_is_not_written_again_as_somebody_may_be_reading_it(check: Check) -> None:
+    tries, last = check.container.root / "tries", check.folder / "db.last"
+    second = f'echo x >>{tries}; [ "$(wc -l <{tries})" -ne 2 ] || echo read >{last}'
+    assert check.run("sh", "-c", f'{second}; echo no; [ "$(wc -l <{tries})" -ge 4 ]').returncode == 0
+    assert last.read_text() == "read\n"
+
+
 def test_a_missing_program_is_what_it_said_last(tmp_path: Path) -> None:
     check = Check(add_services(Container(tmp_path / "cijob", "dash")))
     program(check.container.bin, "sleep", "#!/bin/sh\nexit 1\n")
