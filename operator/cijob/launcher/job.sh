@@ -13,7 +13,7 @@ cijob_log=${CIJOB_TERMINATION_LOG:-/dev/termination-log}
 cijob_cgroup=${CIJOB_CGROUP:-/sys/fs/cgroup}
 cijob_grace=${CIJOB_GRACE:-60}
 cijob_phase=daemon cijob_part=daemon cijob_entry=0 cijob_daemon=none cijob_mark=''
-cijob_signal='' cijob_cause='' cijob_woken='' cijob_timer='' cijob_pid='' cijob_trouble=''
+cijob_signal='' cijob_cause='' cijob_woken='' cijob_timer='' cijob_pid='' cijob_trouble='' cijob_held=1
 
 say() { printf 'cijob: %s\n' "$*"; }
 
@@ -128,6 +128,7 @@ on_script_limit() {
 # shellcheck disable=SC2329
 on_after_limit() {
     cijob_woken=1
+    [ -z "$cijob_signal" ] || cijob_held='' # without a signal it is afterScript's own limit
     [ "$cijob_phase" = after ] || return 0
     say "afterScript took too long (it has ${CIJOB_AFTER_TIMEOUT:-300} s, less when the job is being stopped): killed"
     signal_group KILL "$cijob_pid"
@@ -250,6 +251,28 @@ run_after() { # run_after CODE: in a shell of its own, after every end; what it 
     wait_for "$cijob_pid" || say "afterScript ended with $cijob_code: that does not change the job's outcome"
     cijob_phase=between
     kill -KILL "-$cijob_pid" 2>/dev/null || :
+    hold_files
+}
+
+hold_files() { # where `cijob run` asked for it in an entry: until it has taken artifacts and caches, for a bounded time
+    { read -r cijob_token cijob_limit cijob_when <"$cijob_root/run/hold"; } 2>/dev/null || return 0
+    case $cijob_token:$cijob_limit in *[!A-Za-z0-9:-]* | *:*:* | *:0* | *:*[!0-9]* | *: | *:????*) return 0 ;; esac
+    case $cijob_when:$CIJOB_STATUS in
+    on_success:success | on_failure:failed | always:success | always:failed) ;;
+    *) return 0 ;;
+    esac
+    say "files wait up to $cijob_limit s for \"cijob run\" ($cijob_token, $CIJOB_STATUS)"
+    IFS=' .' read -r cijob_began cijob_line </proc/uptime
+    while [ -n "$cijob_held" ] && [ ! -e "$cijob_root/run/$cijob_token.taken" ]; do
+        IFS=' .' read -r cijob_now cijob_line </proc/uptime
+        if [ $((cijob_now - cijob_began)) -ge "$cijob_limit" ]; then
+            say "nobody took the files within $cijob_limit s: was \"cijob run\" ended?"
+            cijob_held=''
+        elif [ -n "$cijob_signal" ] && cancelled_at_once; then
+            cijob_held=''
+        fi
+        sleep 0.1 2>/dev/null || sleep 1 2>/dev/null || [ -n "$cijob_signal" ] || cijob_held='' # a signal may end sleep, too
+    done
 }
 
 trap 'on_signal TERM' TERM

@@ -83,7 +83,34 @@ def test_the_container_is_held_behind_the_after_script_until_the_artifacts_are_t
         assert run_beside(job, "mark.sh", TOKEN, "taken").code == 0
         ended = running.end()
     assert ended.code == 0
-    assert "afterScript ended with 3" in ended.lines[-1]
+    assert "afterScript ended with 3" in ended.lines[-2]
+
+
+@pytest.mark.parametrize(
+    "after", ["trap 'echo mine' EXIT", "exec true", "kill -9 $$", "set -e; false", "exit 3", "unset CIJOB_ROOT; cd /"]
+)
+def test_the_container_is_held_however_the_after_script_ends(job: Container, after: str) -> None:
+    mark(job, "taken")
+    ended = job.run("true", after=[transfer.take_entry(TOKEN, "always"), after])
+    assert ended.lines[-1] == f'cijob: files wait up to 240 s for "cijob run" ({TOKEN}, success)'
+
+
+def test_an_after_script_that_takes_too_long_still_leaves_its_files(job: Container) -> None:
+    job.env["CIJOB_AFTER_TIMEOUT"] = "1"
+    mark(job, "taken")
+    ended = job.run("true", after=[transfer.take_entry(TOKEN, "always"), "sleep 100"])
+    assert any("afterScript took too long" in line for line in ended.lines)
+    assert ended.lines[-1].startswith("cijob: files wait")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["../../etc 240 always", "t 1000 always", "t -1 always", "t 010 always", "t 5 5 always", "t  always", "t 240", "", "t:1 2 always"],
+)  # fmt: skip
+def test_what_the_script_itself_writes_there_holds_nothing(job: Container, asked: str) -> None:
+    ended = job.run(f"echo '{asked}' > $CIJOB_ROOT/run/hold", after=["true"])
+    assert not any("files wait" in line for line in ended.lines)
+    assert ended.code == 0
 
 
 def test_a_log_without_newlines_loses_nothing_to_the_transfer(job: Container) -> None:
@@ -126,6 +153,17 @@ def test_who_cancels_at_once_does_not_wait_for_artifacts(job: Container) -> None
         (job.launcher / "cancel").write_text("Immediate")
         running.signal(signal.SIGTERM)
         running.end()
+
+
+def test_who_is_told_to_end_waits_for_artifacts_as_long_as_the_grace_period_allows(job: Container) -> None:
+    job.env["CIJOB_GRACE"] = "4"
+    job.write(["true"], after=[transfer.take_entry(TOKEN, "always")])
+    with job.start() as running:
+        running.wait_for(f'cijob: files wait up to 240 s for "cijob run" ({TOKEN}, success)')
+        running.signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.process.wait(1)
+        assert running.end().code == 0
 
 
 # --- what is run beside the script ------------------------------------------------------------------------------------------

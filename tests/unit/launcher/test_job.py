@@ -195,12 +195,10 @@ def test_what_ignores_sigterm_is_killed_after_a_while(job: Container) -> None:
 
 def test_orphans_are_reaped(job: Container) -> None:
     """An orphan becomes PID 1's child; one that nobody waits for stays as a zombie, others are one for a moment."""
+    look = "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || { echo none; break; }"
     ended = job.run(
         "for i in 1 2 3; do (sleep 0 &) ; done; setsid sleep 0",
-        after=[
-            "for i in 1 2 3 4 5 6 7 8 9 10; do"
-            " grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || { echo none; break; }; sleep 0.1; done"
-        ],
+        after=[f"for i in 1 2 3 4 5 6 7 8 9 10; do {look}; sleep 0.1; done"],
     )
     assert "none" in ended.lines
 

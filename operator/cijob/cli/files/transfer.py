@@ -1,7 +1,7 @@
 """Files into a job before its script, and artifacts and caches out of it behind its afterScript, by exec of `tar` in its container.
 
-The job waits for both: an entry before `beforeScript` (bring.sh) and one before `afterScript` (take.sh), each for a bounded
-time. Lines of the log that are the transfer's own have its token in them.
+The job waits for both: an entry before `beforeScript` (bring.sh) and one before `afterScript` (take.sh, for which job.sh waits behind it),
+each for a bounded time. Lines of the log that are the transfer's own have its token in them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 #: Seconds that a job waits for its files.
 BRING_SECONDS: Final = 300
 _NOT_OFFERED: Final = (
-    "the job did not offer its {}: was its log not readable, or has its after_script a `trap` on EXIT of its own?"
+    "the job did not offer its {}: was its log not readable, or is the operator older than this cijob?"
 )
 
 
