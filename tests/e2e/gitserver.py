@@ -49,10 +49,14 @@ class GitServer:
         self._create("v1", "Secret", name, {"data": data})
         return {"name": name}
 
-    def authorized(self, host: str) -> list[str]:
-        """The requests that came to a name of the server with credentials."""
+    def requests(self, host: str = "") -> list[str]:
+        """The requests that came to a name of the server, or to any: lighttpd writes them down some seconds later."""
         lines = (line.split(" ", 2) for line in self.file("/tmp/access").splitlines())  # noqa: S108 - in the container
-        return [rest for name, _, rest in lines if name == host and not rest.startswith("- ")]
+        return [rest for name, _, rest in lines if host in {name, ""}]
+
+    def authorized(self, host: str) -> list[str]:
+        """Those that came with credentials."""
+        return [rest for rest in self.requests(host) if not rest.startswith("- ")]
 
     def slow_requests(self) -> int:
         """How many requests to `/slow` it holds now."""

@@ -20,8 +20,8 @@ def requests(cluster: Cluster, job: Job) -> Counter[str]:
     """What the operator asked of the API server about a job's own objects: verb and resource, with how often."""
     assert cluster.audit_log is not None
     counts: Counter[str] = Counter()
-    for line in cluster.audit_log.read_text().splitlines():
-        event = json.loads(line)
+    lines = cluster.audit_log.read_text().splitlines(keepends=True)
+    for event in (json.loads(line) for line in lines if line.endswith("\n")):  # the last one may be half written
         reference = event.get("objectRef", {})
         if (
             event["user"].get("username") != USER  # nobody, where a token was refused
