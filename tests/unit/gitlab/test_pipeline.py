@@ -106,6 +106,20 @@ job: {{script: [x], needs: [{{job: {name}, optional: true}}]}}
 """)
         assert found.jobs[0].needs == ()
 
+    def test_in_lists_within_the_list_count(self) -> None:
+        text = (
+            "a: {script: [x]}\nb: {script: [x], needs: [[a]]}\nc: {script: [x], rules: [{if: $CI, needs: [[a, [b]]]}]}"
+        )
+        found = pipeline(text).jobs
+        assert [[need.job for need in one.needs or ()] for one in found] == [[], ["a"], ["a", "b"]]
+
+    def test_have_all_of_the_jobs_dependencies(self) -> None:
+        text = "a: {script: [x], stage: build}\nb: {script: [x], stage: build}\nc: {script: [x], needs: [a], dependencies: [a, b]}"
+        assert refused(text) == [
+            "dependencies: b is not among the job's needs, and it gets artifacts of these only: name it there, too"
+        ]
+        assert pipeline(text.replace("needs: [a]", "needs: []")).jobs
+
     def test_in_a_circle_are_refused(self) -> None:
         text = "a: {script: [x], needs: [b]}\nb: {script: [x], needs: [a]}"
         assert "circle" in refused(text)[0]

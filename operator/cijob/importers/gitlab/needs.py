@@ -96,6 +96,17 @@ def _chosen(instances: list[Instance], parallel: Any) -> list[Instance]:  # noqa
     return [one for one in instances if one.variables in rows]
 
 
+def check_dependencies(given: Any, needed: Any, report: Report) -> None:  # noqa: ANN401  values of YAML
+    """Tells of dependencies that are no needs, where there are needs: GitLab refuses them (entry/job.rb)."""
+    if not isinstance(given, list) or not isinstance(needed, list) or not needed:
+        return
+    names = [one.get("job") if isinstance(one, Mapping) else one for one in needed]
+    for index, name in enumerate(given):
+        if name not in names:
+            message = f"{name} is not among the job's needs, and it gets artifacts of these only: name it there, too"
+            report.error(("dependencies", index), message)
+
+
 def takes(
     job: PipelineJob,
     given: Any,  # noqa: ANN401  a value of YAML
