@@ -198,8 +198,8 @@ def test_orphans_are_reaped(job: Container) -> None:
     ended = job.run(
         "for i in 1 2 3; do (sleep 0 &) ; done; setsid sleep 0",
         after=[
-            "for i in 1 2 3 4 5 6 7 8 9 10; do"
-            " grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || { echo none; break; }; sleep 0.1; done"
+            "for i in 1 2 3 4 5 6 7 8 9 10; do grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || break; sleep 0.1; done",
+            "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null || echo none",
         ],
     )
     assert "none" in ended.lines
