@@ -55,14 +55,14 @@ class Webhook:
     def open(self, answer: Object) -> None:
         """Serve, and have the API server ask."""
         self._make_certificate()
-        self.server = _Server(("127.0.0.1", 0), _Handler)
-        self.server.answer = answer
+        self.server = server = _Server(("127.0.0.1", 0), _Handler)
+        server.answer = answer
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate, self._key)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        Thread(target=self.server.serve_forever, daemon=True).start()
-        self.cluster.create(self._configuration(self.server.server_port))
-        wait_for(lambda: self._is_asked(self.server) or None, 60, lambda: "the API server to ask the new webhook")
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, daemon=True).start()
+        self.cluster.create(self._configuration(server.server_port))
+        wait_for(lambda: self._is_asked(server) or None, 60, lambda: "the API server to ask the new webhook")
 
     def shut(self) -> None:
         """Serve no more; the API server still asks."""
