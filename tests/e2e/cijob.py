@@ -25,7 +25,7 @@ import yaml
 from tests.e2e.lab import PATIENCE, ROOT, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.e2e.lab import Cluster
 
@@ -76,17 +76,8 @@ class Cijob:
     @contextmanager
     def terminal(self, *arguments: str, columns: int = 100) -> Iterator[Terminal]:
         """Start it on a terminal of its own."""
-        pid, file = pty.fork()
-        if pid == 0:  # the child
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may ignore it, as a shell's & does
-            command = self.command(*arguments)
-            os.execve(command[0], command, environment(self.kubeconfig))  # noqa: S606  fixed words
-        ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        terminal = Terminal(pid, file)
-        try:
+        with on_a_terminal(self.command(*arguments), environment(self.kubeconfig), columns=columns) as terminal:
             yield terminal
-        finally:
-            terminal.close()
 
 
 @dataclass
@@ -137,6 +128,21 @@ class Terminal:
                 os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         os.close(self.file)
+
+
+@contextmanager
+def on_a_terminal(command: Sequence[str], variables: Mapping[str, str], *, columns: int = 100) -> Iterator[Terminal]:
+    """Start a command, by its path, on a terminal of its own; it is killed in the end."""
+    pid, file = pty.fork()
+    if pid == 0:  # the child
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may ignore it, as a shell's & does
+        os.execve(command[0], command, variables)  # noqa: S606  fixed words
+    ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    terminal = Terminal(pid, file)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
 
 
 @dataclass

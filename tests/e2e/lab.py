@@ -197,6 +197,9 @@ def own_namespace(cluster: Cluster, prefix: str) -> Iterator[str]:
     name = f"{prefix}-{uuid.uuid4().hex[:10]}"
     cluster.run("create", "namespace", name)
     try:
+        # Without it the API server takes no Pod.
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        wait_for(lambda: cluster.look(account) or None, 60, lambda: f"the service account of {name}")
         yield name
     finally:
         cluster.run("delete", "namespace", name, "--wait=false")
