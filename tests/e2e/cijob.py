@@ -25,7 +25,7 @@ import yaml
 from tests.e2e.lab import PATIENCE, ROOT, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from tests.e2e.lab import Cluster
 
@@ -131,7 +131,7 @@ class Terminal:
 
 
 @contextmanager
-def on_a_terminal(command: Sequence[str], variables: Mapping[str, str], *, columns: int = 100) -> Iterator[Terminal]:
+def on_a_terminal(command: list[str], variables: Mapping[str, str], *, columns: int = 100) -> Iterator[Terminal]:
     """Start a command, by its path, on a terminal of its own; it is killed in the end."""
     pid, file = pty.fork()
     if pid == 0:  # the child
@@ -154,6 +154,9 @@ class Breaker:
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
     closed: bool = False
     made: int = 0
+    #: Bytes that it has carried, and after how many all connections are broken, each number once: lowest first.
+    carried: int = 0
+    cut_after: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -217,6 +220,10 @@ class Breaker:
             while data := await reader.read(4096):
                 writer.write(data)
                 await writer.drain()
+                self.carried += len(data)
+                if self.cut_after and self.carried > self.cut_after[0]:
+                    del self.cut_after[0]
+                    await self._cut()
         writer.close()
 
 

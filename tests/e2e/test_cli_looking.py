@@ -204,7 +204,6 @@ def test_ls_watch_in_a_pipe_has_a_line_for_each_change_whatever_breaks(cluster: 
                     here, go = f"--namespace={jobs.namespace}", '{"spec": {"suspend": false}}'
                     cluster.run("patch", "cijob", job.name, here, "--type=merge", f"--patch={go}")
             assert phases[0] in {"Pending", "Queued"}
-            assert "Running" in phases
             assert breaker.cut() > 0
             cluster.run("delete", "cijob", job.name, f"--namespace={jobs.namespace}")
             assert watch.stdout.readline().decode().split()[:2] == [job.name, "Deleted"]
