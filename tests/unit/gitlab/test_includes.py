@@ -76,7 +76,7 @@ def test_a_file_may_be_included_twice() -> None:
 @pytest.mark.parametrize(
     ("include", "key", "what"),
     [
-        ("{project: group/ci, file: [/a.yml]}", "project", "a file of the project group/ci"),
+        ("{project: group/ci, file: [/a.yml]}", "project", "/a.yml of the project group/ci"),
         ("{remote: 'https://example.com/a.yml'}", "remote", "the file at https://example.com/a.yml"),
         ("https://example.com/a.yml", "remote", "the file at https://example.com/a.yml"),
         ("{template: Auto-DevOps.gitlab-ci.yml}", "template", "GitLab's template Auto-DevOps.gitlab-ci.yml"),
@@ -85,7 +85,9 @@ def test_a_file_may_be_included_twice() -> None:
 )
 def test_what_is_on_a_server_is_named_and_the_rest_goes_on(include: str, key: str, what: str) -> None:
     text = f"include:\n  - {include}\n{JOB}"
-    assert found(text) == [f"{CI}:2: not converted: include:{key}: {what} is not fetched: what it says is missing here"]
+    assert found(text) == [
+        f"{CI}:2: not converted: include:{key}: {what} is not fetched, and so what it says is missing: copy it and include it as local"
+    ]
     assert names(text, {}) == ["test"]
 
 

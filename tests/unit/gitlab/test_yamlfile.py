@@ -157,6 +157,8 @@ def test_an_anchor_ends_with_its_document() -> None:
     ("text", "said"),
     [
         ("a:\n  - echo: b: c\n", r"ci.yml:2: this is not YAML: mapping values .* holds `: ` needs quotes"),
+        ("a: [x $[[ b ]], c]\n", r"ci.yml:1: this is not YAML: .*: in \[ \] and \{ \}, a text .* needs quotes"),
+        ("a: *.txt\n", r"ci.yml:1: this is not YAML: .* begins with \* or & needs quotes"),
         ("a:\n\t- b\n", r"ci.yml:2: this is not YAML: .*a tab cannot indent"),
         ("a:\n  b: 1\n c: 2\n", r"ci.yml:3: this is not YAML: .*begins in line 1.*: look for an indentation"),
         ("a: 'b\n", r"this is not YAML: .*a quote or a bracket is not closed"),

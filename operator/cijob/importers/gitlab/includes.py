@@ -17,6 +17,7 @@ from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Sequence_, deep_merge, place_of
 from cijob.importers.gitlab.predefined import predefined
 from cijob.importers.gitlab.rules import decide_whole
+from cijob.importers.gitlab.scalars import text_of
 from cijob.importers.gitlab.variables import expand, not_set, unknown_in
 from cijob.importers.gitlab.yamlfile import parse
 
@@ -32,10 +33,10 @@ MAX_INCLUDES = 150
 _MAX_DOCUMENTS = 2
 
 _ELSEWHERE = {
-    "project": "a file of the project {}",
-    "remote": "the file at {}",
-    "template": "GitLab's template {}",
-    "component": "the component {}",
+    "project": "{file} of the project {name}",
+    "remote": "the file at {name}",
+    "template": "GitLab's template {name}",
+    "component": "the component {name}",
 }
 """Kinds of include that are on some server."""
 
@@ -156,8 +157,10 @@ class _Includes:
 
     def _leave_out(self, kind: str, entry: Mapping) -> None:
         place = place_of(entry, kind)
-        what = _ELSEWHERE[kind].format(entry[kind])
-        message = f"{what} is not fetched: what it says is missing here"
+        files = entry.get("file")
+        listed = ", ".join(map(text_of, files if isinstance(files, Sequence_) else [files]))
+        what = _ELSEWHERE[kind].format(name=text_of(entry[kind]), file=listed or "a file")
+        message = f"{what} is not fetched, and so what it says is missing: copy it and include it as local"
         self._findings.append(Finding(Severity.WARNING, place, f"include:{kind}", message))
         self.left_out.append(place)
 

@@ -97,7 +97,11 @@ def convert(job: Job) -> Services:
 def _daemon(job: Job, entry: Any, image: str, path: tuple[str | int, ...]) -> frozenset[str]:  # noqa: ANN401  a value of YAML
     """Names the daemon; gives its host names."""
     report = job.report
-    report.note(path, f"{image} is left out: the job has a Docker daemon of its own, of the version that the pool says")
+    written = str(entry["name"])
+    report.note(
+        path,
+        f"{written if job.unknown(written) else image} is left out: the job has a Docker daemon of its own, of the version that the pool says",
+    )
     words = [word for key in ("entrypoint", "command") for word in images.words(entry.get(key), report, (*path, key))]
     if words:
         dind.options(job, words, (*path, "command" if "command" in entry else "entrypoint"))

@@ -33,8 +33,9 @@ _REFERENCE = "!reference takes names in a list: !reference [job, script]"
 
 _HINTS = {
     "could not find expected ':'": "the line is taken for a key; in a block, which begins with |, it needs more spaces",
-    "mapping values are not allowed": "a text that holds `: ` needs quotes",
+    "mapping values are not allowed": "a text that holds `: ` needs quotes, and keys of one mapping stand below one another",
     "cannot start any token": "a tab cannot indent, and a text that begins with one of @ ` % needs quotes",
+    "did not find expected alphabetic or numeric": "a text that begins with * or & needs quotes",
     "did not find expected key": "look for an indentation that fits neither the line above nor a mapping further out",
     "expected <block end>": "look for an indentation that fits neither the line above nor a mapping further out",
     "did not find expected ',' or": "in [ ] and { }, a text that holds one of , [ ] { } needs quotes",
