@@ -25,7 +25,7 @@ import yaml
 from tests.e2e.lab import PATIENCE, ROOT, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.e2e.lab import Cluster
 
@@ -76,17 +76,8 @@ class Cijob:
     @contextmanager
     def terminal(self, *arguments: str, columns: int = 100) -> Iterator[Terminal]:
         """Start it on a terminal of its own."""
-        pid, file = pty.fork()
-        if pid == 0:  # the child
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may ignore it, as a shell's & does
-            command = self.command(*arguments)
-            os.execve(command[0], command, environment(self.kubeconfig))  # noqa: S606  fixed words
-        ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        terminal = Terminal(pid, file)
-        try:
+        with on_a_terminal(self.command(*arguments), environment(self.kubeconfig), columns=columns) as terminal:
             yield terminal
-        finally:
-            terminal.close()
 
 
 @dataclass
@@ -139,6 +130,21 @@ class Terminal:
         os.close(self.file)
 
 
+@contextmanager
+def on_a_terminal(command: list[str], variables: Mapping[str, str], *, columns: int = 100) -> Iterator[Terminal]:
+    """Start a command, by its path, on a terminal of its own; it is killed in the end."""
+    pid, file = pty.fork()
+    if pid == 0:  # the child
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may ignore it, as a shell's & does
+        os.execve(command[0], command, variables)  # noqa: S606  fixed words
+    ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    terminal = Terminal(pid, file)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
 @dataclass
 class Breaker:
     """A way to the API server through which connections can be broken. FAKE is only the way: both ends are real."""
@@ -148,6 +154,9 @@ class Breaker:
     connections: set[asyncio.StreamWriter] = field(default_factory=set)
     closed: bool = False
     made: int = 0
+    #: Bytes that it has carried, and after how many all connections are broken, each number once: lowest first.
+    carried: int = 0
+    cut_after: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -211,6 +220,10 @@ class Breaker:
             while data := await reader.read(4096):
                 writer.write(data)
                 await writer.drain()
+                self.carried += len(data)
+                if self.cut_after and self.carried > self.cut_after[0]:
+                    del self.cut_after[0]
+                    await self._cut()
         writer.close()
 
 

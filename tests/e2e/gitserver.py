@@ -52,10 +52,14 @@ class GitServer:
         self._create("v1", "Secret", name, {"data": data})
         return {"name": name}
 
-    def authorized(self, host: str) -> list[str]:
-        """The requests that came to a name of the server with credentials."""
+    def requests(self, host: str) -> list[str]:
+        """The requests that came to a name of the server."""
         lines = (line.split(" ", 2) for line in self._accesses().splitlines())
-        return [rest for name, _, rest in lines if name == host and not rest.startswith("- ")]
+        return [rest for name, _, rest in lines if name == host]
+
+    def authorized(self, host: str) -> list[str]:
+        """Those that came with credentials."""
+        return [rest for rest in self.requests(host) if not rest.startswith("- ")]
 
     def _accesses(self) -> str:
         """Its log of accesses up to now. lighttpd keeps lines back for seconds, in order: a request of our own shows the end."""

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 #: Seconds that a job with apt-get in it may take on a slow machine.
 PATIENCE = 300
-_NOT_FOUND = 404
+_NOT_STARTED, _NOT_FOUND = 400, 404
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,16 @@ class Cluster:
         return {} if answer.status == _NOT_FOUND else answer.wanted()
 
     def log(self, namespace: str, pod: str, container: str) -> str:
-        """The log of a container so far; empty where there is none yet."""
+        """The log of a container so far; empty where there is none yet. A server that cannot tell is asked again."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-        answer = _api(self.kubeconfig).call("GET", path, query={"container": container}, accept="*/*")
-        return answer.message if answer.ok else ""
+
+        def told() -> str | None:
+            answer = _api(self.kubeconfig).call("GET", path, query={"container": container}, accept="*/*")
+            if answer.ok:
+                return answer.message
+            return "" if answer.status in {_NOT_STARTED, _NOT_FOUND} else None
+
+        return wait_for(told, 60, lambda: f"the log of {container} in {pod}")
 
     def create(self, manifest: Object) -> Object:
         """Create an object from a manifest."""
@@ -190,8 +196,13 @@ def own_namespace(cluster: Cluster, prefix: str) -> Iterator[str]:
     """A namespace that goes when its user is done."""
     name = f"{prefix}-{uuid.uuid4().hex[:10]}"
     cluster.run("create", "namespace", name)
-    yield name
-    cluster.run("delete", "namespace", name, "--wait=false")
+    try:
+        # Without it the API server takes no Pod.
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        wait_for(lambda: cluster.look(account) or None, 60, lambda: f"the service account of {name}")
+        yield name
+    finally:
+        cluster.run("delete", "namespace", name, "--wait=false")
 
 
 def wait_for(condition: Callable[[], T | None], seconds: float, what: Callable[[], str]) -> T:

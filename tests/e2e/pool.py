@@ -46,7 +46,7 @@ class Pool:
         def told() -> tuple[int, int, str]:
             status = self.body().get("status", {})
             (condition,) = status.get("conditions") or [{"reason": ""}]
-            return status["running"], status["queued"], condition["reason"]
+            return status.get("running", -1), status.get("queued", -1), condition["reason"]
 
         wait_for(lambda: told() == (running, queued, reason) or None, 20, lambda: f"{reason}; it says {told()}")
 
@@ -56,8 +56,10 @@ def a_pool(cluster: Cluster, **spec: object) -> Iterator[Pool]:
     """A pool that goes when its user is done."""
     pool = Pool(cluster, f"e2e-{uuid.uuid4().hex[:10]}")
     pool.create(**spec)
-    yield pool
-    cluster.run("delete", "buildpool", pool.name)
+    try:
+        yield pool
+    finally:
+        cluster.run("delete", "buildpool", pool.name)
 
 
 @dataclass(frozen=True)

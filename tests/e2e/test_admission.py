@@ -6,12 +6,11 @@ Quotas, LimitRanges and webhooks are real, each in a namespace of its own.
 from __future__ import annotations
 
 import re
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.lab import Jobs, wait_for
+from tests.e2e.lab import Jobs, own_namespace, wait_for
 from tests.e2e.webhook import Webhook, denies, patches
 
 if TYPE_CHECKING:
@@ -28,10 +27,8 @@ CLIENT = "docker:29-cli"
 @pytest.fixture
 def elsewhere(cluster: Cluster) -> Iterator[Jobs]:
     """CiJobs in a namespace of the test's own."""
-    name = f"e2e-{uuid.uuid4().hex[:10]}"
-    cluster.run("create", "namespace", name)
-    yield Jobs(cluster, name)
-    cluster.run("delete", "namespace", name, "--wait=false")
+    with own_namespace(cluster, "e2e") as name:
+        yield Jobs(cluster, name)
 
 
 @pytest.fixture

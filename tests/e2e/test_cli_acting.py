@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -205,19 +206,27 @@ def test_doctor_names_the_namespace_and_the_pool_that_were_meant(cluster: Cluste
 # --- names --------------------------------------------------------------------------------------------------------------
 
 
-def test_names_complete_and_typos_are_answered_with_the_nearest(cijob: Cijob, jobs: Jobs) -> None:
+def test_names_complete_by_kubectl_and_typos_are_answered_with_the_nearest(
+    cluster: Cluster, cijob: Cijob, jobs: Jobs, tmp_path: Path
+) -> None:
     job = jobs.start("complete", script=["true"], **WITHOUT_DOCKER)
     code = "from cijob.cli.completion import kubectl; kubectl()"
-    words = ["wait", "-n", cijob.namespace, job.name[:10]]
+    plugins = {
+        "kubectl-cijob": f'exec {sys.executable} -m cijob.cli "$@"',
+        "kubectl_complete-cijob": f'exec {sys.executable} -c "{code}" "$@"',
+    }
+    for name, line in plugins.items():  # as they are installed
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
     found = subprocess.run(
-        [sys.executable, "-c", code, *words],
+        [cluster.kubectl, "__complete", "cijob", "wait", "-n", cijob.namespace, job.name[:10]],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
-        env=environment(cijob.kubeconfig),
+        env=environment(cijob.kubeconfig, PATH=f"{tmp_path}:{os.environ['PATH']}"),
     )
-    assert job.name in [line.partition("\t")[0] for line in found.stdout.splitlines()]
+    assert job.name in [line.partition("\t")[0] for line in found.stdout.splitlines()], found
     assert f"Did you mean {job.name}?" in cijob.run("wait", job.name[:-1]).stderr
     job.end()
     pod = job.pod()["metadata"]["name"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.e2e.cijob import Cijob, as_account, breaking, cut_again_and_again, environment
+from tests.e2e.cijob import Cijob, as_account, breaking, environment
 from tests.e2e.images import provide
 
 if TYPE_CHECKING:
@@ -98,12 +98,13 @@ def test_each_attempt_is_given_the_files_and_followed(cijob: Cijob, folder: Path
 def test_files_arrive_whole_through_connections_that_break(cluster: Cluster, cijob: Cijob, tmp_path: Path) -> None:
     content = bytes(range(256)) * 64 * 1024
     (tmp_path / "large").write_bytes(content)
-    with breaking(cluster) as (breaker, kubeconfig), cut_again_and_again(breaker, every=1.5) as cuts:
+    with breaking(cluster) as (breaker, kubeconfig):
+        breaker.cut_after = [number * len(content) // 2 for number in (1, 2, 3)]  # in the midst of the files, each time
         command = ("run", "--image", "ubuntu:25.10", "-w", str(tmp_path), *PLAIN, "--", "sha256sum large")
         done = Cijob(kubeconfig, cijob.namespace).run(*command)
     assert done.returncode == 0, done.stderr
     assert f"{hashlib.sha256(content).hexdigest()}  large" in done.stdout.splitlines()
-    assert sum(cuts) > 0
+    assert (breaker.cut_after, breaker.carried > 2 * len(content)) == ([], True), "they began anew"
 
 
 def test_a_folder_above_the_limit_creates_nothing(cluster: Cluster, cijob: Cijob, folder: Path) -> None:

@@ -283,8 +283,8 @@ def test_a_signal_cancels_all_that_runs_and_nothing_else_starts(
 def test_on_a_terminal_a_tree_stands_under_the_logs_and_goes_at_the_end(cijob: Cijob, tmp_path: Path) -> None:
     jobs = {
         "stages": ["build", "test"],
-        "one": {"stage": "build", "script": [r"printf '\033[31mred\033[0m \033[5A\n'; sleep 2"]},
-        "two": {"stage": "build", "script": ["echo hello; sleep 2"]},
+        "one": {"stage": "build", "script": [r"printf '\033[31mred\033[0m \033[5A\n'; sleep 5"]},
+        "two": {"stage": "build", "script": ["echo hello; sleep 5"]},
         "three": {"stage": "test", "script": ["echo bye"]},
     }
     with cijob.terminal("run", write(tmp_path, jobs)) as terminal:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e import greedy
 from tests.e2e.conftest import without_operator
 from tests.e2e.lab import wait_for
 
@@ -56,8 +57,12 @@ def test_cancel_ends_a_running_job(jobs: Jobs, mode: str, *, after: bool) -> Non
 def test_cancel_ends_a_job_that_no_node_has_room_for(jobs: Jobs) -> None:
     requests = {"requests": {"cpu": "1000"}}
     job = jobs.start("no-room", docker={"enabled": False}, resources=requests, script=["true"])
-    status = job.wait_for_phase("Starting")
-    assert (status["reason"], "Insufficient cpu" in status["message"]) == ("Unschedulable", True), status
+    status = wait_for(
+        lambda: status if (status := job.status()).get("reason") == "Unschedulable" else None,
+        60,
+        lambda: f"the scheduler's word on {job.name}; it is {job.status()}",
+    )
+    assert (status["phase"], "Insufficient cpu" in status["message"]) == ("Starting", True), status
     job.cancel("Graceful")
     assert_end(job, "Cancelled", "Cancelled", None, "It had not started")
     wait_for(lambda: job.pod() == {} or None, 60, lambda: f"{job.pod()} to go")
@@ -74,14 +79,15 @@ def test_a_script_that_exits_with_0_on_sigterm_is_cancelled_all_the_same(jobs: J
 
 @pytest.mark.alone
 def test_the_timeout_holds_with_the_operator_stopped(cluster: Cluster, jobs: Jobs) -> None:
-    job = jobs.start("timeout", docker=UNIX, timeout="12s", script=["echo started", "sleep 600"])
+    # So long that the operator is gone before.
+    job = jobs.start("timeout", docker=UNIX, timeout="25s", script=["echo started", "sleep 600"])
     job.wait_for_phase("Running")
     with without_operator(cluster):
         wait_for(
             lambda: job.pod()["status"]["phase"] == "Failed" or None, 60, lambda: f"the kubelet to end {job.pod()}"
         )
         assert job.status()["phase"] == "Running"
-    assert_end(job, "Failed", "DeadlineExceeded", 143, "within its timeout.*12 s")
+    assert_end(job, "Failed", "DeadlineExceeded", 143, "within its timeout.*25 s")
     assert "started" in job.log()
 
 
@@ -120,7 +126,7 @@ def test_a_daemon_out_of_memory_is_told_from_one_that_fell(jobs: Jobs) -> None:
 )
 def test_an_inner_container_out_of_memory_is_named_with_its_limit(jobs: Jobs, how: str, image: str) -> None:
     eat = "perl -e '$x = \"x\" x (400 << 20)'"
-    script = f"docker run --name db --memory 64m ubuntu:25.10 {eat}"
+    script = f'{greedy.run("db", eat, "--memory 64m", "ubuntu:25.10")}; exit "$code"'
     run = {"script": [script]} if how == "script" else {"command": ["sh", "-c", script]}
     job = jobs.start("inner-oom", image=image, docker=UNIX, **run)
     killed = r"The container db \(ubuntu:25\.10\) was killed for memory, with a limit of 64Mi\."

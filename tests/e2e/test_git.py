@@ -144,6 +144,7 @@ def test_submodules_are_left_alone_unless_asked_for(jobs: Jobs, server: GitServe
 def test_a_submodule_on_another_host_does_not_get_the_credentials(jobs: Jobs, server: GitServer) -> None:
     job = start(jobs, "foreign", HTTPS, "true", credentials="https", ref="foreign", submodules="Normal")
     failed(job, f"could not read Username for 'http://{OTHER}'")
+    assert server.requests(OTHER)
     assert server.authorized(OTHER) == []
 
 
@@ -213,7 +214,7 @@ def test_a_cancelled_fetch_ends_at_once(jobs: Jobs, server: GitServer) -> None:
     job = start(jobs, "slow", f"http://{NAME}/slow/app.git", "true")
     wait_for(lambda: server.slow_requests() or None, 60, lambda: f"a request; the Pod is {job.pod()}")
     job.cancel("Graceful")
-    assert job.end(seconds=20)["phase"] == "Cancelled"
+    assert job.end(seconds=45)["phase"] == "Cancelled", "and not at the end of the grace period of 60 s"
 
 
 @pytest.mark.parametrize("url", ["-uhttps://git/app.git", "ssh://-oProxyCommand=x/app.git", "https://ci:x@git/app.git"])

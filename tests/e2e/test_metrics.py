@@ -60,4 +60,4 @@ def test_a_job_that_ended_is_counted(cluster: Cluster, jobs: Jobs) -> None:
 
     before = failures()
     assert jobs.start("fails", script=["false"]).end()["phase"] == "Failed"
-    wait_for(lambda: True if failures() >= before + 1 else None, 10, lambda: "the failure to be counted")
+    wait_for(lambda: True if failures() >= before + 1 else None, 30, lambda: "the failure to be counted")

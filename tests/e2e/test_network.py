@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e import outside as outside_module
-from tests.e2e.lab import wait_for
+from tests.e2e.lab import PATIENCE, wait_for
 from tests.e2e.outside import BYTES, SILENCE, Outside
 
 if TYPE_CHECKING:
@@ -186,7 +186,8 @@ def test_published_ports_are_open_on_localhost_and_closed_to_other_pods(usual: P
         docker run --detach --publish 8083:80 --network six probe {serve}
         docker run --detach --publish 8053:53/udp probe sleep 3600
         for port in 8080 8081 8082 8083; do
-            docker run --rm --network host probe timeout 5 wget -qO /dev/null http://127.0.0.1:$port/probe.sh
+            ask="until timeout 5 wget -qO /dev/null http://127.0.0.1:$port/probe.sh; do sleep 0.1; done"
+            docker run --rm --network host probe timeout 60 sh -c "$ask"
         done
         """,
     )
@@ -203,13 +204,18 @@ def test_ports_that_the_user_opens_to_all_are_open(usual: Pod, outside: Outside)
         docker run --detach --name host --network host probe {SERVE.format(port=8085)}
         """,
     )
-    assert outside.open_ports(usual, 9000) == [8084, 8085]
+    open_to_all(outside, usual, 8084, 8085)
     shell(usual, "docker rm --force explicit host")
 
 
 def test_a_pool_can_open_published_ports_and_the_daemon_stays_closed(unusual: Pod, outside: Outside) -> None:
     shell(unusual, f"docker run --detach --publish 8080:80 probe {SERVE.format(port=80)}")
-    assert outside.open_ports(unusual, 9000) == [8080]
+    open_to_all(outside, unusual, 8080)
+
+
+def open_to_all(outside: Outside, pod: Pod, *ports: int) -> None:
+    """Just these ports are open: a server may take a moment until it listens, after its container has started."""
+    wait_for(lambda: outside.open_ports(pod, 9000) == [*ports] or None, 60, lambda: str(outside.open_ports(pod, 9000)))
 
 
 def test_a_network_with_ipv6_works(usual: Pod) -> None:
@@ -227,8 +233,14 @@ def test_iptables_that_does_not_work_is_one_clear_line(pods: Pods) -> None:
     pod = pods.start("broken", "true", change=break_iptables)
     message = "iptables works in neither flavour"
     pod.wait_for_log(message, "dind")
-    report = wait_for(lambda: pod.container("dind").get("lastState", {}).get("terminated"), 30, lambda: str(pod.body()))
-    assert message in report["message"]
+
+    def waits() -> Object | None:
+        dind = pod.container("dind")
+        return dind if dind.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff" else None
+
+    # Only then is the log that of one whole run.
+    ended = wait_for(waits, PATIENCE, lambda: str(pod.body()))["lastState"]["terminated"]
+    assert message in ended["message"]
     lines = pod.log("dind").splitlines()
     pod.delete()
     assert len(lines) == 1, lines

@@ -239,8 +239,6 @@ def test_a_job_that_does_not_have_to_wait_costs_no_more_than_one_without_limits(
         own_namespace(cluster, "e2e") as namespace,
         a_pool(cluster, capacity={"running": 2, "perNamespace": 1}) as pool,
     ):
-        account = ("serviceaccount", "default", f"--namespace={namespace}")
-        wait_for(lambda: cluster.get(*account) or None, 30, lambda: "the service account")
         job = Jobs(cluster, namespace).start("writes", poolName=pool.name, **PLAIN | {"script": ["sleep 3"]})
         assert job.end()["phase"] == "Succeeded"
         wait_for(lambda: requests(cluster, job)["create events"] or None, 10, lambda: "the Event")

@@ -26,11 +26,6 @@ SUSPENDED_MESSAGE = "The job is suspended; it starts once spec.suspend is false.
 def own(cluster: Cluster) -> Iterator[Jobs]:
     """CiJobs in a namespace of the test's own, so that the operator's writes can be counted."""
     with own_namespace(cluster, "e2e") as namespace:
-        wait_for(
-            lambda: cluster.get("serviceaccount", "default", f"--namespace={namespace}") or None,
-            30,
-            lambda: "the service account",
-        )
         yield Jobs(cluster, namespace)
 
 

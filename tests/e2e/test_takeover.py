@@ -129,8 +129,18 @@ def test_a_leader_that_was_stopped_for_long_does_nothing_more(team: Team) -> Non
 
 
 def test_of_the_charts_two_replicas_one_holds_the_lease_and_both_are_ready(cluster: Cluster) -> None:
-    pods = cluster.get("pods", f"--namespace={OPERATOR_NAMESPACE}", "--selector=app.kubernetes.io/name=cijob")["items"]
-    holder = cluster.get("lease", "cijob", f"--namespace={OPERATOR_NAMESPACE}")["spec"]["holderIdentity"]
+    here = f"--namespace={OPERATOR_NAMESPACE}"
 
-    assert holder.partition("_")[0] in {pod["metadata"]["name"] for pod in pods}
-    assert all(status["ready"] for pod in pods for status in pod["status"]["containerStatuses"])
+    def ready() -> list[str]:
+        pods = cluster.get("pods", here, "--selector=app.kubernetes.io/name=cijob")["items"]
+        told = {pod["metadata"]["name"]: pod["status"].get("containerStatuses", ()) for pod in pods}
+        return [name for name, states in told.items() if states and all(state["ready"] for state in states)]
+
+    def holder() -> str:
+        return str(cluster.get("lease", "cijob", here)["spec"]["holderIdentity"]).partition("_")[0]
+
+    def told() -> str:
+        return f"two replicas, of which one leads; ready are {ready()}, {holder()} holds the Lease"
+
+    # The tests before have killed some.
+    wait_for(lambda: (len(found := ready()) == 2 and holder() in found) or None, 60, told)

@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING
 
+from tests.e2e.lab import wait_for
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -22,6 +24,7 @@ _CONFIGURATION = "mutatingwebhookconfiguration"
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         assert isinstance(self.server, _Server)
+        self.server.asked = True
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         review["response"] = {"uid": review["request"]["uid"], **self.server.answer}
         body = json.dumps(review).encode()
@@ -37,6 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     answer: Object
+    asked = False
 
 
 @dataclass
@@ -51,13 +55,14 @@ class Webhook:
     def open(self, answer: Object) -> None:
         """Serve, and have the API server ask."""
         self._make_certificate()
-        self.server = _Server(("127.0.0.1", 0), _Handler)
-        self.server.answer = answer
+        self.server = server = _Server(("127.0.0.1", 0), _Handler)
+        server.answer = answer
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificate, self._key)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        Thread(target=self.server.serve_forever, daemon=True).start()
-        self.cluster.create(self._configuration(self.server.server_port))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.serve_forever, daemon=True).start()
+        self.cluster.create(self._configuration(server.server_port))
+        wait_for(lambda: self._is_asked(server) or None, 60, lambda: "the API server to ask the new webhook")
 
     def shut(self) -> None:
         """Serve no more; the API server still asks."""
@@ -68,6 +73,14 @@ class Webhook:
     def remove(self) -> None:
         """Have the API server ask no more."""
         self.cluster.run("delete", _CONFIGURATION, self.namespace, "--ignore-not-found")
+
+    def _is_asked(self, server: _Server) -> bool:
+        """Whether the API server has noticed the configuration: a moment after it was stored."""
+        container = {"name": "main", "image": "busybox:stable"}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": {"containers": [container]}}
+        words = ("create", "--filename=-", f"--namespace={self.namespace}", "--dry-run=server")
+        self.cluster.run(*words, stdin=json.dumps(pod), check=False)
+        return server.asked
 
     @property
     def _certificate(self) -> Path:

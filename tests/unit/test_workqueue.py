@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 A: Key = ("ns", "a")
 B: Key = ("ns", "b")
-SOON = 5.0
+SOON = 30.0
 """Seconds after which a test gives up: far more than anything here takes."""
 
 

@@ -35,7 +35,9 @@ COMMANDS = {
 #: What comes with the extra `cli`, and not with the operator's own packages.
 _EXTRA = frozenset({"rich", "yaml"})
 #: Options of nearly every command, with a value each, that say where it acts.
-_TARGET = ("-n", "--namespace", "--context", "--kubeconfig")
+TARGET = ("-n", "--namespace", "--context", "--kubeconfig")
+#: What a shell's script sets _CIJOB_COMPLETE to.
+_SHELLS = frozenset({"words", "bash"})
 
 
 class Commands(click.Group):
@@ -78,7 +80,7 @@ def reordered(words: list[str]) -> list[str]:
     """
     options: list[str] = []
     rest = list(words)
-    while rest and rest[0].partition("=")[0] in _TARGET:
+    while rest and rest[0].partition("=")[0] in TARGET:
         options.append(rest.pop(0))
         if "=" not in options[-1] and rest:
             options.append(rest.pop(0))
@@ -96,6 +98,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """The entry points `cijob` and `kubectl-cijob`."""
     _open_what_is_closed()
+    _complete_for_a_shell()
     program = "kubectl cijob" if Path(sys.argv[0]).name.startswith("kubectl") else "cijob"
     try:
         result = cli.main(prog_name=program, standalone_mode=False)
@@ -145,6 +148,14 @@ def _say(text: str) -> None:
 
         text = plain(text)
     click.echo(text, err=True)
+
+
+def _complete_for_a_shell() -> None:
+    """Answers a shell's script, and ends, where one asks for completions."""
+    if os.environ.get("_CIJOB_COMPLETE") in _SHELLS:
+        from cijob.cli.completion import kubectl
+
+        kubectl()
 
 
 def _open_what_is_closed() -> None:

@@ -83,7 +83,7 @@ def _check(wanted: Wanted) -> None:
     if any(wanted.git[1:]) and not wanted.git[0]:
         raise CliError("--git-ref and --git-secret belong to --git-url", "Name the repository, too.", Exit.USAGE)
     if not wanted.file.is_file():
-        what = "is a folder" if wanted.file.is_dir() else "is not there"
+        what = "is a folder" if wanted.file.is_dir() else "is no file" if wanted.file.exists() else "is not there"
         raise CliError(f"{wanted.file} {what}", "Name the pipeline's file: `cijob convert path/to/.gitlab-ci.yml`.")
 
 

@@ -23,11 +23,11 @@ class LogFile:
         """What the container wrote."""
         return b"".join(part for line in self.lines for _, part in line)
 
-    def answer(self, since: str | None = None) -> bytes:
-        """With timestamps=true and sinceTime, which has reached the kubelet without its fraction."""
+    def answer(self, since: str | None = None, tail: int | None = None) -> bytes:
+        """With timestamps=true and sinceTime, which has reached the kubelet without its fraction, or tailLines."""
         oldest = 0 if since is None else int(datetime.fromisoformat(since).timestamp()) * NANO
         found, at_start = b"", True
-        for line in self.lines:
+        for line in self.lines if tail is None else self.lines[max(0, len(self.lines) - tail) :]:
             for at, part in line:
                 if at < oldest:
                     continue

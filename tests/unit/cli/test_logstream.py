@@ -74,7 +74,8 @@ class Server:
         answer = self.answers.pop(0) if self.answers else WHOLE
         if answer.refusal is not None:
             raise answer.refusal
-        response = Response(self.log.answer(query.get("sinceTime"))[: answer.size], answer.error)
+        tail = int(query["tailLines"]) if "tailLines" in query else None
+        response = Response(self.log.answer(query.get("sinceTime"), tail)[: answer.size], answer.error)
         self.responses.append(response)
         return response
 
@@ -150,6 +151,50 @@ def test_what_was_seen_is_asked_for_by_the_second_only() -> None:
     assert server.queries[0]["tailLines"] == "5"
     assert server.queries[1]["sinceTime"] == "2026-01-31T12:00:01Z"
     assert "tailLines" not in server.queries[1]
+
+
+TOKEN = "transfer-0123456789abcdef"  # noqa: S105  not a secret
+
+
+def a_log_of_files(lines: int, hidden: int) -> LogFile:
+    """So many lines of the job's own, and behind them so many of the transfer's."""
+    log = LogFile()
+    texts = [*range(lines), *(f"$ cijob_transfer={TOKEN} {number}" for number in range(hidden))]
+    for at, text in enumerate(texts):
+        log.write((T0 + at * NANO, f"{text}\n".encode()))
+    return log
+
+
+@pytest.mark.parametrize(
+    ("hidden", "tail", "asked"),
+    [(0, 5, ["21"]), (3, 5, ["21"]), (16, 5, ["21"]), (17, 5, ["21", "1029"]), (3, 0, ["16"]), (3, 5000, ["5016"])],
+)
+@pytest.mark.parametrize("follow", [True, False])
+def test_the_last_lines_are_as_many_as_were_wanted_of_the_jobs_own(
+    hidden: int, tail: int, asked: list[str], follow: bool
+) -> None:
+    server = Server(a_log_of_files(2000, hidden))
+    shown = [
+        one for one in server.read(follow=follow, tail=tail, token=TOKEN).splitlines() if TOKEN.encode() not in one
+    ]
+    assert shown == [f"{number}".encode() for number in range(2000)][max(0, 2000 - tail) :]
+    assert [query["tailLines"] for query in server.queries if "tailLines" in query] == asked
+    assert follow or len(server.queries) == len(asked)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 30), st.integers(0, 16), st.integers(0, 40), st.lists(bad_answers, max_size=8))
+def test_the_last_lines_come_once_whatever_the_server_does(
+    lines: int, hidden: int, tail: int, answers: list[Answer]
+) -> None:
+    server = Server(a_log_of_files(lines, hidden), list(answers))
+    shown = [one for one in server.read(tail=tail, token=TOKEN).splitlines() if TOKEN.encode() not in one]
+    whole = [f"{number}".encode() for number in range(lines)]
+    assert shown == whole[lines - len(shown) :]
+    assert len(shown) >= min(lines, tail)
+    lost = any(answer.size is not None and answer.error is None for answer in answers)  # it looks like an end
+    assert lost or len(shown) == min(lines, tail)
+    assert all(response.closed for response in server.responses)
 
 
 def test_a_log_that_is_not_followed_is_read_once() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cijob.cli.files.ownlines import own_part, token_of
+from cijob.cli.files.ownlines import last_own, own_part, token_of
 from cijob.cli.files.transfer import bring_entry, take_entry
 from cijob.cli.follow.logs import _Own
 
@@ -49,3 +49,11 @@ def test_a_job_that_imitates_the_marks_costs_no_time() -> None:
     line = f"cijob: {TOKEN}".encode() + b"cijob: " * 150_000
     assert own_part(line + b"\n", TOKEN) == b""
     assert own_part(b"cijob: " * 150_000 + TOKEN.encode() + b"\rx\n", TOKEN) == b""
+
+
+LINES = [b"a\n", f"$ cijob_transfer={TOKEN} x\n".encode(), b"b", b" goes on\n", b"\n", f"+ {TOKEN}\n".encode(), b"c"]
+
+
+@pytest.mark.parametrize(("count", "begin"), [(0, 7), (1, 6), (2, 4), (3, 2), (4, 0), (5, None)])
+def test_the_last_lines_are_counted_without_those_that_are_left_out(count: int, begin: int | None) -> None:
+    assert last_own(LINES, count, TOKEN) == (None if begin is None else LINES[begin:])

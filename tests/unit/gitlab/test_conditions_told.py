@@ -29,7 +29,7 @@ def _job(conditions: str) -> str:
         ),
         (
             "rules: [{if: '$GITLAB_USER_LOGIN =~ $CI_BOTS'}]",
-            "rules:if: $GITLAB_USER_LOGIN, $CI_BOTS is not set here, and so this does not hold; give it with --var",
+            "rules:if: $GITLAB_USER_LOGIN, $CI_BOTS are not set here, and so this does not hold; give them with --var",
         ),
         (
             "only: {variables: [$CI_PROJECT_ID == '42']}",
@@ -63,7 +63,7 @@ def test_what_an_include_asks_for_is_told() -> None:
     text = "include: [{local: a.yml, rules: [{if: $CI_PROJECT_ID == '42'}]}]\njob: {image: a, script: [x]}\n"
     found = load(MemoryFiles({FILE: text, "a.yml": "b: {script: [x]}"}), Request(file=FILE)).findings
     assert [(one.key, str(one.place)) for one in found if one.severity is Severity.WARNING] == [
-        ("rules:if", f"{FILE}:1")
+        ("include:rules:if", f"{FILE}:1")
     ]
 
 

@@ -114,6 +114,18 @@ def test_a_line_of_a_script_that_is_no_text_is_an_error(line: str, said: str) ->
     assert found(f"test:\n  script:\n    - ok\n    - {line}\n") == [f"{CI}:4: error: script: {said} (test)"]
 
 
+@pytest.mark.parametrize("script", ["!reference [.far, script]", "[!reference [.far, script]]"])
+def test_a_job_whose_script_may_be_in_what_was_not_fetched_is_left_out(script: str) -> None:
+    text = f"include: {{template: A.yml}}\nfar: {{script: {script}}}\n{JOB}"
+    assert [job.name for job in document(text).jobs] == ["test"]
+    assert found(text)[-1].startswith(f"{CI}:2: not converted: script: left out, as it has no script; that may be in")
+
+
+def test_needs_are_flat_as_gitlab_makes_them() -> None:
+    text = f".n: {{needs: [test]}}\n{JOB}a: {{script: [x], needs: [!reference [.n, needs], [test]]}}\n"
+    assert document(text).jobs[-1].config["needs"] == ["test", "test"]
+
+
 def test_an_empty_script_is_an_error() -> None:
     assert found("test:\n  script: []\n") == [f"{CI}:2: error: script: the script is empty (test)"]
 
@@ -128,18 +140,26 @@ def test_a_misspelt_key_of_the_file_is_an_error_with_the_nearest() -> None:
     ("text", "said"),
     [
         ("default: {imgae: x}\n", f"{CI}:1: error: default:imgae: default has no key imgae; did you mean image?"),
-        ("default: x\n", f"{CI}:1: error: default: default has to be a mapping"),
+        ("default: x\n", f"{CI}:1: error: default: has to be a mapping"),
         (
             "default: {image: a}\nimage: b\n",
             f"{CI}:2: error: image: image is said here and in default, {CI}:1; one of them has to go",
         ),
-        ("stages: x\n", f"{CI}:1: error: stages: stages has to be a list of names"),
-        ("variables: [x]\n", f"{CI}:1: error: variables: variables has to be a mapping"),
-        ("workflow: x\n", f"{CI}:1: error: workflow: workflow has to be a mapping"),
+        ("stages: x\n", f"{CI}:1: error: stages: has to be a list of names"),
+        ("variables: [x]\n", f"{CI}:1: error: variables: has to be a mapping"),
+        ("workflow: x\n", f"{CI}:1: error: workflow: has to be a mapping"),
         ("spec: {inputs: {}}\n", f"{CI}:1: error: spec: spec has to stand in a document of its own"),
         (
+            "j: {script: [x], inherit: true}\n",
+            f"{CI}:1: error: inherit: has to be a mapping with default and variables (j)",
+        ),
+        (
+            "j: {script: [x], inherit: {variables: x}}\n",
+            f"{CI}:1: error: inherit:variables: has to be true, false or a list",
+        ),
+        (
             "j: {script: [x], inherit: {default: x}}\n",
-            f"{CI}:1: error: inherit:default: this is true, false or a list of keys (j)",
+            f"{CI}:1: error: inherit:default: has to be true, false or a list of keys (j)",
         ),
         (
             "j: {script: [x], inherit: {default: [imgae]}}\n",

@@ -58,18 +58,18 @@ def chain(levels: int) -> str:
 
 def test_a_chain_may_have_eleven_levels() -> None:
     assert document(chain(MAX_LEVELS - 1)).jobs[0].config["script"] == ["x"]
-    assert failure(chain(MAX_LEVELS)) == [f"{CI}:1: error: extends: extends has more than 11 levels (test)"]
+    assert failure(chain(MAX_LEVELS)) == [f"{CI}:1: error: extends: more than 11 levels (test)"]
 
 
 def test_the_levels_are_counted_in_whatever_order_the_jobs_stand() -> None:
     lines = chain(MAX_LEVELS).splitlines()
     said = failure("\n".join(reversed(lines)))
-    assert said == [f"{CI}:{len(lines)}: error: extends: extends has more than 11 levels (test)"]
+    assert said == [f"{CI}:{len(lines)}: error: extends: more than 11 levels (test)"]
 
 
 def test_a_circle_is_refused_with_its_jobs() -> None:
     assert failure("a: {extends: .b, script: [x]}\n.b: {extends: .c}\n.c: {extends: .b}\n") == [
-        f"{CI}:3: error: extends: extends goes round in a circle: .b extends .c extends .b (.c)"
+        f"{CI}:3: error: extends: goes round in a circle: .b extends .c extends .b (.c)"
     ]
     assert "a extends a" in failure("a: {extends: a, script: [x]}\n")[0]
 
@@ -82,7 +82,7 @@ def test_a_base_that_is_not_there_is_an_error_with_the_nearest_name() -> None:
 
 def test_what_is_no_job_cannot_be_extended() -> None:
     assert "stages is no job" in failure("stages: [test]\ntest: {extends: stages, script: [x]}\n")[0]
-    assert "extends takes the name of a job" in failure("test: {extends: [1], script: [x]}\n")[0]
+    assert "has to be the name of a job" in failure("test: {extends: [1], script: [x]}\n")[0]
 
 
 def test_a_base_that_may_be_in_what_was_not_fetched_is_named_and_the_job_goes_on() -> None:

@@ -76,7 +76,7 @@ def test_a_file_may_be_included_twice() -> None:
 @pytest.mark.parametrize(
     ("include", "key", "what"),
     [
-        ("{project: group/ci, file: [/a.yml]}", "project", "a file of the project group/ci"),
+        ("{project: group/ci, file: [/a.yml]}", "project", "/a.yml of the project group/ci"),
         ("{remote: 'https://example.com/a.yml'}", "remote", "the file at https://example.com/a.yml"),
         ("https://example.com/a.yml", "remote", "the file at https://example.com/a.yml"),
         ("{template: Auto-DevOps.gitlab-ci.yml}", "template", "GitLab's template Auto-DevOps.gitlab-ci.yml"),
@@ -85,7 +85,9 @@ def test_a_file_may_be_included_twice() -> None:
 )
 def test_what_is_on_a_server_is_named_and_the_rest_goes_on(include: str, key: str, what: str) -> None:
     text = f"include:\n  - {include}\n{JOB}"
-    assert found(text) == [f"{CI}:2: not converted: include:{key}: {what} is not fetched: what it says is missing here"]
+    assert found(text) == [
+        f"{CI}:2: not converted: include:{key}: {what} is not fetched, and so what it says is missing: copy it and include it as local"
+    ]
     assert names(text, {}) == ["test"]
 
 
@@ -102,19 +104,41 @@ def test_what_is_on_a_server_is_named_and_the_rest_goes_on(include: str, key: st
             {},
             f"{CI}:1: error: include: an include has one of local, project, remote, template, component; did you mean local?",
         ),
-        ("{local: [a.yml]}", {}, f"{CI}:1: error: include:local: include:local is the path of one file"),
+        ("{local: [a.yml]}", {}, f"{CI}:1: error: include:local: has to be the path of one file"),
         ("[1]", {}, f"{CI}:1: error: include: an include is a path or a mapping"),
         (
             "a.yml",
             {"a.yml": "include: b.yml\n", "b.yml": "include: /a.yml\n"},
-            "b.yml:1: error: include:local: includes go round in a circle: a.yml includes b.yml includes a.yml",
+            "b.yml:1: error: include:local: goes round in a circle: a.yml includes b.yml includes a.yml",
         ),
-        (CI, {}, f"{CI}:1: error: include:local: includes go round in a circle: {CI} includes {CI}"),
+        (CI, {}, f"{CI}:1: error: include:local: goes round in a circle: {CI} includes {CI}"),
     ],
 )
 def test_what_gitlab_refuses_is_an_error_in_its_line(include: str, others: dict[str, str], said: str) -> None:
     (line,) = failure(f"include: {include}\n{JOB}", others)
     assert line.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("$FILE", "error: include:local: $FILE becomes nothing: $FILE is not set here, give it with --var"),
+        (
+            "$DIR/a.yml",
+            "not converted: include:local: $DIR/a.yml becomes a.yml: $DIR is not set here, give it with --var",
+        ),
+    ],
+)
+def test_a_path_of_what_is_not_set_is_told(path: str, said: str) -> None:
+    text = f"include: {path}\n{JOB}"
+    told_of = failure(text) if "error" in said else found(text, {"a.yml": "b: {script: [x]}"})
+    assert told_of == [f"{CI}:1: {said}"]
+    assert names(f"include: $FILE\n{JOB}", {"a.yml": "b: {script: [x]}"}, {"FILE": "a.yml"}) == ["b", "test"]
+
+
+def test_rules_of_an_include_say_always_or_never() -> None:
+    (error,) = failure(f"include: [{{local: a.yml, rules: [{{when: manual}}]}}]\n{JOB}", {"a.yml": "b: {script: [x]}"})
+    assert error == f"{CI}:1: error: include:rules:when: 'manual' is not one of always, never"
 
 
 def test_a_wildcard_without_files_is_said() -> None:

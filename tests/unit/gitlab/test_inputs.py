@@ -105,7 +105,7 @@ def test_split_makes_a_list() -> None:
         (
             "{v: {type: number}}",
             "{v: x}",
-            ".gitlab-ci.yml:3: error: spec:inputs:v: the input v has to be of the type number, and x is not",
+            ".gitlab-ci.yml:3: error: spec:inputs:v: the input v has to be of the type number, and 'x' is not",
         ),
         (
             "{v: {type: numbr}}",

@@ -40,4 +40,4 @@ def test_what_the_user_gives_is_not_told() -> None:
 
 def test_variables_of_a_job_that_are_no_mapping_are_an_error_with_its_line() -> None:
     (error,) = [one for one in findings("script: [x]\nvariables: a") if one.severity is Severity.ERROR]
-    assert (error.place.line, error.message) == (3, "variables are a mapping of names to values")
+    assert (error.place.line, error.message) == (3, "has to be a mapping of names to values")

@@ -46,6 +46,44 @@ class TestParallel:
             """)
         assert [one.name for one in found.jobs] == ["job: [b]"]
 
+    def test_two_of_one_name_are_one(self) -> None:
+        found = loaded("""
+            default: {image: a}
+            job: {script: [x], parallel: {matrix: [{V: [a, a]}]}}
+            work: {script: [x], parallel: 2}
+            work 1/2: {script: [own]}
+            last: {script: [x], stage: deploy}
+            """)
+        assert [one.name for one in found.jobs] == ["job: [a]", "work 1/2", "work 2/2", "last"]
+        assert found.jobs[1].spec["script"] == ["own"]
+        assert [one.message for one in found.findings if "twice" in one.message] == [
+            "job: [a] is there twice: this one counts, not that of line 3",
+            "work 1/2 is there twice: this one counts, not that of line 4",
+        ]
+
+    @pytest.mark.parametrize("values", ["$[[ matrix.V ]]", "['$[[matrix.V]]']"])
+    def test_expressions_in_needs_are_the_jobs_own_values(self, values: str) -> None:
+        found = loaded(f"""
+            default: {{image: a}}
+            first: {{stage: build, script: [x], parallel: {{matrix: [{{V: [a, b], W: c}}]}}}}
+            then:
+              script: [x]
+              parallel: {{matrix: [{{V: [a, b]}}]}}
+              needs:
+                - job: first
+                  parallel:
+                    matrix:
+                      - V: {values}
+                        W: c
+            """)
+        needs = {one.name: [need.job for need in one.needs or ()] for one in found.jobs if one.stage == "test"}
+        assert needs == {"then: [a]": ["first: [a, c]"], "then: [b]": ["first: [b, c]"]}
+
+    def test_an_expression_of_no_matrix_is_refused(self) -> None:
+        assert errors("needs: ['$[[ matrix.W ]]']\nparallel: {matrix: [{V: a}]}")[0] == (
+            "needs: $[[ matrix.W ]]: the job's matrix has no W"
+        )
+
     @pytest.mark.parametrize("value", ["0", "201", "many", "{matrix: []}", "{matrix: [{A: []}]}", "{matrix: {A: b}}"])
     def test_that_is_neither_a_number_nor_a_matrix_is_refused(self, value: str) -> None:
         assert errors(f"parallel: {value}")[0].startswith("parallel")

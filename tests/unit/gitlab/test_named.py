@@ -192,6 +192,48 @@ def test_a_web_server_of_somebody_else_may_have_another_port(image: str, ports: 
     assert job(f"services: ['{image}']").spec["services"][0].get("ports") == ports
 
 
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("image: [alpine]", "image:name: has to be a text, not a list"),
+        ("image: {name: {a: b}}", "image:name: has to be a text, not a mapping"),
+        ("image: 3.12", "image:name: 3.12 is no text: put it in quotes"),
+        ("services: [[redis]]", "services:name: has to be a text, not a list"),
+        ("services: [7]", "services:name: 7 is no text: put it in quotes"),
+        ("resource_group: [a]", "resource_group: has to be a text, not a list"),
+        ("environment: {name: [a]}", "environment:name: has to be a text, not a list"),
+        ("environment: {name: a, url: 3}", "environment:url: 3 is no text: put it in quotes"),
+        ("tags: [true]", "tags: true is no text: put it in quotes"),
+    ],
+)
+def test_what_has_to_be_a_text_is(keys: str, told: str) -> None:
+    assert errors(keys) == [told]
+
+
+def test_a_tag_of_a_variable_that_is_not_set_needs_no_pool() -> None:
+    assert warnings("tags: [$RUNNER]") == [
+        "tags: not all of $RUNNER is known: $RUNNER is not set here, give it with --var"
+    ]
+
+
+def test_several_names_that_are_not_set_are_told_of_as_several() -> None:
+    assert warnings("image: $A/$B:1") == [
+        "image:name: not all of $A/$B:1 is known: $A, $B are not set here, give them with --var"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "told"), [("0", "at least 1s: 0 becomes that"), ("1 mo", "at most 168h: 1 mo becomes that")]
+)
+def test_a_timeout_out_of_bounds_is_told(timeout: str, told: str) -> None:
+    assert warnings(f"timeout: {timeout}") == [f"timeout: {told}"]
+
+
+def test_a_misspelt_key_of_a_rule_is_told_once_with_the_nearest() -> None:
+    found = [*errors("rules: [{iff: $CI}]"), *warnings("rules: [{iff: $CI}]")]
+    assert found == ["rules:iff: rules do not know the key iff; did you mean if?"]
+
+
 def test_nothing_is_retried_without_max() -> None:
     assert "retry" not in job("retry: {when: script_failure}").spec
     assert "retry: without `max` GitLab does not retry" in notes("retry: {when: script_failure}")
@@ -202,4 +244,4 @@ def test_nothing_is_retried_without_max() -> None:
 )
 def test_a_switch_that_is_neither_on_nor_off_is_refused(key: str) -> None:
     (found,) = errors(key)
-    assert found.endswith("is true or false")
+    assert found.endswith("has to be true or false")

@@ -79,11 +79,21 @@ b: {script: [x], needs: [{job: a, parallel: {matrix: [{OS: linux, V: ["1", "2"]}
 """)
         assert found.jobs[-1].needs == (Need("a: [linux, 1]"), Need("a: [linux, 2]"))
 
+    def test_of_a_parallel_job_that_runs_in_part_are_refused_unless_they_are_optional(self) -> None:
+        text = """a: {{script: [x], parallel: {{matrix: [{{V: [b, c]}}]}}, rules: [{{if: $V == 'b'}}]}}
+d: {{script: [x], needs: [{{job: a, optional: {}}}]}}
+"""
+        assert refused(text.format("false"))[0].startswith("needs: a: [c] does not run in this pipeline")
+        assert pipeline(text.format("true")).jobs[-1].needs == (Need("a: [b]", optional=True),)
+
     @pytest.mark.parametrize(
         ("needs", "sentence"),
         [
             ("[bild]", "there is no job bild; did you mean build?"),
-            ("[idle]", "idle does not run in this pipeline: write `optional: true` where that may be"),
+            (
+                "[idle]",
+                "idle does not run in this pipeline: write `optional: true` where that may be, or choose another pipeline",
+            ),
             ("[later]", "later is of a later stage"),
             ("[{artifacts: true}]", "a need is the name of a job, or a mapping with `job`"),
             ("[{job: build, parallel: {matrix: [{A: b}]}}]", "build has no job with these variables in its matrix"),
@@ -96,7 +106,8 @@ idle: {{stage: a, script: [x], rules: [{{if: $NO}}]}}
 later: {{stage: b, script: [x]}}
 job: {{stage: a, script: [x], needs: {needs}}}
 """
-        assert refused(text) == [f"needs: {sentence}"]
+        (said,) = refused(text)
+        assert said.startswith(f"needs: {sentence}")
 
     @pytest.mark.parametrize("name", ["idle", "nowhere"])
     def test_that_are_optional_are_dropped_where_they_cannot_be_met(self, name: str) -> None:
@@ -105,6 +116,20 @@ idle: {{script: [x], rules: [{{if: $NO}}]}}
 job: {{script: [x], needs: [{{job: {name}, optional: true}}]}}
 """)
         assert found.jobs[0].needs == ()
+
+    def test_in_lists_within_the_list_count(self) -> None:
+        text = (
+            "a: {script: [x]}\nb: {script: [x], needs: [[a]]}\nc: {script: [x], rules: [{if: $CI, needs: [[a, [b]]]}]}"
+        )
+        found = pipeline(text).jobs
+        assert [[need.job for need in one.needs or ()] for one in found] == [[], ["a"], ["a", "b"]]
+
+    def test_have_all_of_the_jobs_dependencies(self) -> None:
+        text = "a: {script: [x], stage: build}\nb: {script: [x], stage: build}\nc: {script: [x], needs: [a], dependencies: [a, b]}"
+        assert refused(text) == [
+            "dependencies: b is not among the job's needs, and it gets artifacts of these only: name it there, too"
+        ]
+        assert pipeline(text.replace("needs: [a]", "needs: []")).jobs
 
     def test_in_a_circle_are_refused(self) -> None:
         text = "a: {script: [x], needs: [b]}\nb: {script: [x], needs: [a]}"

@@ -10,7 +10,7 @@ import pytest
 from cijob.importers.gitlab.files import MemoryFiles
 from cijob.importers.gitlab.model import Place, Ref, Request, Severity, When
 from cijob.importers.gitlab.nodes import Mapping, Sequence_
-from cijob.importers.gitlab.rules import Decision, decide, decide_workflow
+from cijob.importers.gitlab.rules import Decision, decide, decide_whole
 from cijob.importers.gitlab.variables import Variable, predefined
 
 HERE = Place(".gitlab-ci.yml", 7)
@@ -69,7 +69,11 @@ def test_a_delayed_job_has_its_seconds() -> None:
         ({"when": "delayed"}, "start_in"),
         ({"when": "delayed", "start_in": "soon"}, "start_in"),
         ({"when": "delayed", "start_in": "8 days"}, "start_in"),
-        ({"rules": [{"when": "sometimes"}]}, "when"),
+        ({"start_in": "5 minutes"}, "start_in"),
+        ({"start_in": "5 minutes", "rules": [{"if": "$CI"}]}, "start_in"),
+        ({"rules": [{"when": "delayed"}]}, "rules:start_in"),
+        ({"rules": [{"if": "$CI_COMMIT_TAG", "when": "delayed"}]}, "rules:start_in"),
+        ({"rules": [{"when": "sometimes"}]}, "rules:when"),
         ({"rules": "always"}, "rules"),
         ({"rules": ["always"]}, "rules"),
         ({"rules": [{"iff": "$CI"}]}, "rules:iff"),
@@ -240,7 +244,7 @@ def test_a_source_that_the_user_gives_counts_for_only_as_for_rules() -> None:
 
 def workflow(config: dict[str, Any] | None, ref: Ref = BRANCH) -> Decision:
     request = Request(file="x", ref=ref)
-    return decide_workflow(None if config is None else node(config), predefined(request), request, FILES)
+    return decide_whole(None if config is None else node(config), "workflow:rules", predefined(request), request, FILES)
 
 
 def test_a_pipeline_without_workflow_rules_runs() -> None:
@@ -255,6 +259,12 @@ def test_workflow_rules_decide_on_the_pipeline_and_give_variables() -> None:
     assert workflow(config).variables == {"A": Variable("b")}
     assert not workflow(config, TAG).included
     assert not workflow(config, replace(MERGE)).included
+
+
+@pytest.mark.parametrize("when", ["manual", "on_success", "delayed"])
+def test_workflow_rules_say_always_or_never(when: str) -> None:
+    (error,) = workflow({"rules": [{"when": when}]}).findings
+    assert (error.key, error.message) == ("workflow:rules:when", f"{when!r} is not one of always, never")
 
 
 def test_a_mistake_in_workflow_rules_is_told_by_its_key() -> None:

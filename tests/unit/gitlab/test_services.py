@@ -62,7 +62,9 @@ class TestDaemon:
         ]
 
     def test_may_come_from_an_unknown_registry(self) -> None:
-        assert warnings("services: ['$REGISTRY/docker:dind']") == []
+        text = "services: ['$REGISTRY/docker:dind']"
+        assert warnings(text) == []
+        assert notes(text)[0].startswith("services: $REGISTRY/docker:dind is left out")
 
     def test_is_there_where_docker_is_called(self) -> None:
         text = "script: [docker build .]\nvariables: {DOCKER_HOST: 'unix:///var/run/docker.sock'}"

@@ -134,7 +134,7 @@ def test_a_reference_is_kept_with_its_line() -> None:
     (reference,) = document["test"]["script"]
     assert isinstance(reference, Reference)
     assert reference.path == (".setup", "script")
-    assert str(reference) == "!reference [.setup, script]"
+    assert str(reference) == "[.setup, script]"
     assert reference.place.line == 3
 
 
@@ -157,12 +157,14 @@ def test_an_anchor_ends_with_its_document() -> None:
     ("text", "said"),
     [
         ("a:\n  - echo: b: c\n", r"ci.yml:2: this is not YAML: mapping values .* holds `: ` needs quotes"),
+        ("a: [x $[[ b ]], c]\n", r"ci.yml:1: this is not YAML: .*: in \[ \] and \{ \}, a text .* needs quotes"),
+        ("a: *.txt\n", r"ci.yml:1: this is not YAML: .* begins with \* or & needs quotes"),
         ("a:\n\t- b\n", r"ci.yml:2: this is not YAML: .*a tab cannot indent"),
         ("a:\n  b: 1\n c: 2\n", r"ci.yml:3: this is not YAML: .*begins in line 1.*: look for an indentation"),
         ("a: 'b\n", r"this is not YAML: .*a quote or a bracket is not closed"),
         ("a: \x07\n", r"ci.yml:1: this is not YAML: "),
-        ("a: *bass\nb: &base 1\n", r"ci.yml:1: no anchor &bass comes before \*bass$"),
-        ("b: &base 1\na: *bass\n", r"ci.yml:2: no anchor &bass comes before \*bass; did you mean base\?"),
+        ("a: *bass\nb: &base 1\n", r"ci.yml:1: no anchor &bass comes before \*bass in this file$"),
+        ("b: &base 1\na: *bass\n", r"ci.yml:2: no anchor &bass comes before \*bass in this file; did you mean base\?"),
         ("a: &a [*a]\n", r"ci.yml:1: the alias \*a stands inside of what it names"),
         ("a:\n  <<: text\n", r"ci.yml:2: << takes a mapping"),
         ("? [a]\n: b\n", r"ci.yml:1: a key has to be a text"),

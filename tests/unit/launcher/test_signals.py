@@ -150,13 +150,13 @@ def test_a_script_that_exits_with_0_on_sigterm_does_not_hide_the_signal(job: Con
 
 
 def test_a_script_that_ignores_sigterm_gets_half_of_the_grace_period(job: Container) -> None:
-    job.env["CIJOB_GRACE"] = "4"
+    job.env["CIJOB_GRACE"] = "12"  # of which the after script has a quarter
     job.write(["trap '' TERM; echo ready; while :; do sleep 1; done"], after=["echo after $CIJOB_EXIT_CODE"])
     with job.start() as running:
         running.wait_for("ready")
         running.signal(signal.SIGTERM)
         ended = running.end()
-    assert "cijob: the script was still running 2 s after SIGTERM: killed" in ended.lines
+    assert "cijob: the script was still running 6 s after SIGTERM: killed" in ended.lines
     assert "after 137" in ended.lines
     assert ended.code == 137
 
@@ -186,11 +186,14 @@ def test_only_an_immediate_cancel_skips_the_after_script(job: Container, mode: s
 
 @pytest.mark.parametrize(("mode", "cut"), [("Immediate", True), ("Graceful", False)])
 def test_sigterm_during_the_after_script(job: Container, mode: str, cut: bool) -> None:
-    job.write(["exit 3"], after=["echo ready; sleep 1; echo end"])
+    go = job.root / "go"
+    job.write(["exit 3"], after=[f"echo ready; until [ -e {go} ]; do sleep 0.05; done; echo end"])
     with job.start() as running:
         running.wait_for("ready")
         (job.launcher / "cancel").write_text(mode)
         running.signal(signal.SIGTERM)
+        if not cut:
+            go.touch()
         ended = running.end()
     assert ("end" not in ended.lines) == cut
     assert ended.message is not None

@@ -11,7 +11,7 @@ def command(*, shell: str) -> None:
     """Print a script that completes commands, options and names in a shell.
 
     Names of CiJobs, pools, namespaces and contexts are asked for where they are completed; a cluster that does not answer
-    within 2 seconds completes nothing. Bash has to be 4.4 or later.
+    within 2 seconds completes nothing. Bash has to be 4.4 or later; in zsh, compinit has to have run before.
 
     `kubectl cijob` is completed by kubectl's own script (`kubectl completion --help`), which finds the program
     `kubectl_complete-cijob` that comes with cijob.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 #: How the entries of a script begin that do it.
 MARK: Final = "cijob_transfer="
@@ -48,3 +48,19 @@ def own_part(line: bytes, token: str) -> bytes:
         return line
     found = marked(line, token)
     return found.before + b"\n" if found is not None and found.before else b""
+
+
+def last_own(pieces: Sequence[bytes], count: int, token: str) -> Sequence[bytes] | None:
+    """The end of a log that has so many lines of the job's own; None if there are fewer.
+
+    Args:
+        pieces: lines with their newline, the last one maybe without, and parts of very long lines.
+        count: how many lines are wanted.
+        token: as in `own_part`.
+    """
+    begin = len(pieces)
+    while count > 0 and begin > 0:
+        begin -= 1
+        if (begin == 0 or pieces[begin - 1].endswith(b"\n")) and own_part(pieces[begin], token):
+            count -= 1
+    return pieces[begin:] if count == 0 else None

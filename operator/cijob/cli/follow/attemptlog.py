@@ -24,11 +24,15 @@ _LAST: Final = 20.0
 
 
 class LogOptions(NamedTuple):
-    """How much of a log is shown: from a time on, the last lines, with the time in front of each line."""
+    """How much of a log is shown: from a time on, the last lines, with the time in front of each line.
+
+    Lines with the token (files/ownlines.py) do not count as last lines.
+    """
 
     since: datetime | None = None
     tail: int | None = None
     timestamps: bool = False
+    token: str = ""
 
 
 WHOLE: Final = LogOptions()
@@ -66,6 +70,7 @@ class AttemptLog:
             since=self._options.since,
             tail=self._options.tail,
             timestamps=self._options.timestamps,
+            token=self._options.token,
             tell=self._view.note,
             trouble=self._view.progress,
         )

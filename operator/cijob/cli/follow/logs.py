@@ -56,10 +56,10 @@ async def logs(api: Api, wanted: Wanted) -> int:
     namespace = api.namespace
     job = await (find_job(api, namespace, wanted.name) if wanted.name is not None else _newest(api, namespace))
     since = None if wanted.seconds is None else datetime.now(UTC) - timedelta(seconds=wanted.seconds)
-    options = LogOptions(since, wanted.tail, wanted.timestamps)
     # Who asks for times wants the log as it is.
     hidden = wanted.container == names.CONTAINER_JOB and not wanted.timestamps
-    screen = _Own(token_of(job) if hidden else "")
+    options = LogOptions(since, wanted.tail, wanted.timestamps, token_of(job) if hidden else "")
+    screen = _Own(options.token)
     try:
         if wanted.follow and wanted.attempt is None and wanted.container == names.CONTAINER_JOB:
             meta = job["metadata"]
@@ -112,6 +112,7 @@ async def _one(api: Api, job: Body, wanted: Wanted, options: LogOptions, screen:
             since=options.since,
             tail=options.tail,
             timestamps=options.timestamps,
+            token=options.token,
             tell=screen.note,
         )
         async for line in log.read():

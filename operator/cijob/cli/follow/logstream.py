@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
+from cijob.cli.files.ownlines import last_own
 from cijob.cli.follow.lines import LogLines
 from cijob.cli.follow.patience import Patience
 from cijob.errors import ApiError, ApiNotFound, ApiUnavailable
@@ -24,6 +25,9 @@ _LIMITS: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_Q
 _BAD_REQUEST: Final = 400
 #: Seconds between two connections where the first one ended although the container goes on, or has not started.
 _AGAIN: Final = 0.3
+#: So many lines more are asked for than are wanted where some are not the job's own: `cijob run` makes three in each attempt,
+#: and more only if the job's variables have its shell trace all that it does.
+_MORE: Final = (16, 1024, 65536)
 
 
 class LogStream:
@@ -32,7 +36,8 @@ class LogStream:
     Attributes:
         over: whether the container has ended; who knows sets it, else the Pod is asked at the end of each connection.
 
-    `tell` hears what a reader should know, `trouble` (else `tell`) of connections that could not be made for 2 s.
+    Lines with the `token` (files/ownlines.py) are passed on, but do not count for `tail`. `tell` hears what a reader should
+    know, `trouble` (else `tell`) of connections that could not be made for 2 s.
     """
 
     def __init__(  # noqa: PLR0913  what `kubectl logs` has
@@ -46,17 +51,20 @@ class LogStream:
         since: datetime | None = None,
         tail: int | None = None,
         timestamps: bool = False,
+        token: str = "",
         tell: Callable[[str], None] = lambda _text: None,
         trouble: Callable[[str], None] | None = None,
     ) -> None:
         self.over, self._follow = not follow, follow
         self._api, self._namespace, self._pod, self._container = api, namespace, pod, container
+        self._timestamps = timestamps
         self._lines = LogLines(timestamps=timestamps)
         self._tell = tell
         self._patience = Patience(trouble=trouble or tell)
         self._complete = False
         self._first = {"sinceTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")} if since is not None else {}
-        self._first |= {"tailLines": str(tail)} if tail is not None else {}
+        self._tail, self._token = (tail, token) if token else (None, "")
+        self._first |= {"tailLines": str(tail)} if tail is not None and not token else {}
 
     async def read(self) -> AsyncIterator[bytes]:
         """Lines as the container wrote them, to the end of the log; begun anew, it goes on where it stood.
@@ -73,7 +81,8 @@ class LogStream:
             last, new = self.over, False
             self._lines.begin()
             try:
-                async for piece in self._connection(follow=not last):
+                counted = self._tail is not None
+                async for piece in self._ending() if counted else self._connection(follow=not last):
                     new = True
                     yield piece
                 done = last and self._complete and not (new and self._follow)
@@ -100,11 +109,32 @@ class LogStream:
         elif self.over or error.status != _BAD_REQUEST:  # 400: the container has not started
             raise error
 
-    async def _connection(self, *, follow: bool) -> AsyncIterator[bytes]:
+    async def _ending(self) -> AsyncIterator[bytes]:
+        """The end of the log as it is now, with so many lines as are wanted of those that count.
+
+        It is the first answer of all, and not followed: what comes after it is told apart by its end.
+        """
+        wanted, pieces, found = self._tail or 0, list[bytes](), None
+        for more in _MORE:
+            self._lines = LogLines(timestamps=self._timestamps)
+            self._lines.begin()
+            asked = {"tailLines": str(wanted + more)}
+            pieces = [piece async for piece in self._connection(follow=False, more=asked)]
+            if not self._complete:
+                raise ApiUnavailable(0, "", f"the log of {self._pod} fell silent")
+            pieces += self._lines.finish() if self.over else []
+            found = last_own(pieces, wanted, self._token)
+            if found is not None or len(pieces) < wanted + more:
+                break
+        self._tail = None
+        for piece in pieces if found is None else found:
+            yield piece
+
+    async def _connection(self, *, follow: bool, more: dict[str, str] | None = None) -> AsyncIterator[bytes]:
         """New lines of one answer, until it ends by itself."""
         query = {"container": self._container, "timestamps": "true", "follow": str(follow).lower()}
         since = self._lines.since
-        query |= self._first if since is None else {"sinceTime": since}
+        query |= (self._first | (more or {})) if since is None else {"sinceTime": since}
         path = path_of(CORE, self._namespace, "pods", self._pod, "log")
         self._complete = False
         response = await self._api.send("GET", path, query, limits=_LIMITS)

@@ -11,7 +11,7 @@ from cijob.importers.gitlab.globs import path_pattern
 from cijob.importers.gitlab.model import Severity, TooMuch
 from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import MERGE_REQUEST, decides_in_gitlab, state
-from cijob.importers.gitlab.variables import expand, unknown_in
+from cijob.importers.gitlab.variables import expand, not_set, unknown_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,12 +58,12 @@ def holds(rule: Node, facts: Facts, say: Say) -> bool:
 def _if(rule: Node, facts: Facts, say: Say) -> bool:
     text = rule["if"]
     if not isinstance(text, str):
-        say(Severity.ERROR, place_of(rule, "if"), "if", f"if is an expression such as $CI_COMMIT_TAG, not {text!r}")
+        say(Severity.ERROR, place_of(rule, "if"), "if", f"has to be an expression such as $CI_COMMIT_TAG, not {text!r}")
         return False
     try:
         return evaluated(text, facts, lambda message: say(Severity.WARNING, place_of(rule, "if"), "if", message))
     except ValueError as error:
-        say(Severity.ERROR, place_of(rule, "if"), "if", f"if: {error}")
+        say(Severity.ERROR, place_of(rule, "if"), "if", str(error))
         return False
     except TooMuch as error:
         raise TooMuch(str(error), place_of(rule, "if")) from None
@@ -79,8 +79,8 @@ def evaluated(text: str, facts: Facts, tell: Callable[[str], None]) -> bool:
     holds_here = evaluate(text, asked)
     missing = dict.fromkeys(part for name in asked.names for part in facts.partial.get(name, (name,)))
     unknown = [name for name in missing if name not in facts.variables and decides_in_gitlab(name)]
-    if names := ", ".join(f"${name}" for name in unknown):
-        tell(f"{names} is not set here, and so this {'holds' if holds_here else 'does not hold'}; give it with --var")
+    if unknown:
+        tell(not_set(unknown, f", and so this {'holds' if holds_here else 'does not hold'};"))
     return holds_here
 
 
@@ -111,7 +111,7 @@ def changed(node: Node, facts: Facts, say: Say) -> bool:
         say(Severity.WARNING, place, "changes:compare_to", message)
     globs = _globs(node, "changes", facts, say)
     if globs is None:
-        say(Severity.ERROR, place_of(node, "changes"), "changes", "changes is a list of paths")
+        say(Severity.ERROR, place_of(node, "changes"), "changes", "has to be a list of paths")
         return False
     paths = facts.request.ref.changed
     compared = isinstance(changes, Mapping) and changes.get("compare_to") is not None
@@ -137,7 +137,7 @@ def _exists(rule: Node, facts: Facts, say: Say) -> bool:
         return False
     globs = _globs(rule, "exists", facts, say)
     if globs is None:
-        say(Severity.ERROR, place_of(rule, "exists"), "exists", "exists is a list of paths")
+        say(Severity.ERROR, place_of(rule, "exists"), "exists", "has to be a list of paths")
         return False
     return any(facts.files.glob(glob) for glob in globs)
 
@@ -151,6 +151,6 @@ def _globs(node: Node, key: str, facts: Facts, say: Say) -> list[str] | None:
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         return None
     unknown = dict.fromkeys(name for path in paths for name in unknown_in(path, facts.variables))
-    if names := ", ".join(f"${name}" for name in unknown if decides_in_gitlab(name)):
-        say(Severity.WARNING, place_of(node, key), key, f"{names} is not set here, give it with --var")
+    if names := [name for name in unknown if decides_in_gitlab(name)]:
+        say(Severity.WARNING, place_of(node, key), key, not_set(names))
     return [expand(path, facts.variables) for path in paths]

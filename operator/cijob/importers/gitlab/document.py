@@ -90,7 +90,7 @@ def _stages(config: Mapping, left_out: Sequence[Place], findings: list[Finding])
     if isinstance(written, Sequence_) and written:
         names = flatten(written)
     elif written is not None and not isinstance(written, Sequence_):
-        findings.append(Finding(Severity.ERROR, place_of(config, key), key, f"{key} has to be a list of names"))
+        findings.append(Finding(Severity.ERROR, place_of(config, key), key, "has to be a list of names"))
     if written is None and left_out:
         names += _stages_of_jobs(config, left_out, findings)
     inner = dict.fromkeys(str(name) for name in names if name not in (FIRST_STAGE, LAST_STAGE))
@@ -114,5 +114,5 @@ def _mapping(config: Mapping, key: str, findings: list[Finding]) -> Mapping | No
     value = config.get(key)
     if value is None or isinstance(value, Mapping):
         return value
-    findings.append(Finding(Severity.ERROR, place_of(config, key), key, f"{key} has to be a mapping of keys to values"))
+    findings.append(Finding(Severity.ERROR, place_of(config, key), key, "has to be a mapping of keys to values"))
     return None

@@ -12,12 +12,12 @@ from cijob.importers.gitlab import variables as values
 from cijob.importers.gitlab.artifacts import artifacts
 from cijob.importers.gitlab.caches import caches
 from cijob.importers.gitlab.findings import Report
-from cijob.importers.gitlab.job import Job
+from cijob.importers.gitlab.job import Job, no_text
 from cijob.importers.gitlab.model import PipelineJob
 from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import predefined
 from cijob.importers.gitlab.rawjobs import is_mirror
-from cijob.importers.gitlab.variables import Variable, VariableCycle, expand, resolve, unknown_in
+from cijob.importers.gitlab.variables import Variable, VariableCycle, expand, not_set, resolve, unknown_in
 
 if TYPE_CHECKING:
     from cijob.importers.gitlab.document import RawJob
@@ -147,15 +147,12 @@ class Drafter:
             wants_files=spec.wants_files(job),
         )
         needs = config.get("needs") if decision.needs is None else decision.needs
-        return replace(draft, job=made, needs=needs)
+        return replace(draft, job=made, needs=matrix.filled(needs, draft.instance.variables, draft.report))
 
     def _lost(self, draft: Draft, file: dict[str, Variable], seen: dict[str, str]) -> None:
         """Tells of variables whose values refer to what only GitLab knows."""
         for name, missing in self._partial(draft, file, seen).items():
-            names = ", ".join(f"${one}" for one in missing)
-            draft.report.warning(
-                ("variables", name), f"not all of its value is known: {names} is not set here, give it with --var"
-            )
+            draft.report.warning(("variables", name), f"not all of its value is known: {not_set(missing)}")
 
     def _partial(self, draft: Draft, file: dict[str, Variable], seen: dict[str, str]) -> dict[str, tuple[str, ...]]:
         """Variables whose values refer to what only GitLab knows, each with those names."""
@@ -180,14 +177,17 @@ class Drafter:
             return seen
         draft.report.note(("environment",), "no deployment is recorded; the job sees CI_ENVIRONMENT_NAME and the like")
         for key in ("name", "url"):
-            if missing := unknown_in(str(entry.get(key) or ""), seen):
-                names = ", ".join(f"${one}" for one in missing)
-                draft.report.warning(("environment", key), f"{names} is not set here, give it with --var")
+            value = entry.get(key)
+            if value is not None and not isinstance(value, str):
+                draft.report.error(("environment", key), no_text(value))
+                return seen
+            if missing := unknown_in(value or "", seen):
+                draft.report.warning(("environment", key), not_set(missing))
         name = expand(str(entry["name"]), seen)
         before = self._predefined(draft, name) | {"CI_ENVIRONMENT_SLUG": environment_slug(name)}
         seen = resolve(before, file, self._request.variables)
         if url := entry.get("url"):
-            before["CI_ENVIRONMENT_URL"] = expand(str(url), seen)
+            before["CI_ENVIRONMENT_URL"] = expand(url, seen)
         return resolve(before, file, self._request.variables)
 
 

@@ -88,7 +88,7 @@ class _Extending:
                 levels = max(levels, extended.levels + 1)
                 missing += extended.missing
         if levels == MAX_LEVELS + 1:
-            self._error(place, name, f"extends has more than {MAX_LEVELS} levels")
+            self._error(place, name, f"more than {MAX_LEVELS} levels")
         self._done[name] = _Extended(deep_merge(merged, value), levels, tuple(missing))
         return self._done[name]
 
@@ -96,7 +96,7 @@ class _Extending:
         names = value.get("extends")
         names = [] if names is None else names if isinstance(names, list) else [names]
         if not all(isinstance(one, str) for one in names):
-            self._error(place, job, "extends takes the name of a job, or a list of names")
+            self._error(place, job, "has to be the name of a job, or a list of names")
             return []
         return names
 
@@ -114,7 +114,7 @@ class _Extending:
         """Whether a base does not extend, in the end, what extends it."""
         if base in path:
             circle = " extends ".join([*path[path.index(base) :], base])
-            self._error(place, path[-1], f"extends goes round in a circle: {circle}")
+            self._error(place, path[-1], f"goes round in a circle: {circle}")
         return base not in path
 
     def _error(self, place: Place, job: str, message: str) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from cijob.importers.gitlab.job import no_text
+from cijob.importers.gitlab.variables import expand
+
 if TYPE_CHECKING:
     from cijob.importers.gitlab.findings import Report
+    from cijob.importers.gitlab.job import Job
     from cijob.importers.gitlab.model import Spec
 
 _POLICIES: Final = {"always": "Always", "if-not-present": "IfNotPresent", "never": "Never"}
@@ -24,6 +28,17 @@ def split(image: str) -> tuple[str, str]:
     """Repository (with its registry) and tag of an image; the tag is empty where there is none."""
     found = _TAG.search(image)
     return (image[: found.start()], found[1] or "") if found else (image, "")
+
+
+def name(job: Job, value: Any, path: tuple[str | int, ...], lack: str) -> str:  # noqa: ANN401  a value of YAML
+    """The name of an image, its variables expanded; empty where there is none, which is an error that says `lack`."""
+    if value is not None and not isinstance(value, str):
+        job.report.error(path, no_text(value))
+        return ""
+    found = expand(value or "", job.variables)
+    if not found:
+        job.report.error(path, f"{lack}{job.unknown(value)}")
+    return found
 
 
 def pull_policy(value: Any, report: Report, path: tuple[str | int, ...]) -> Spec:  # noqa: ANN401  a value of YAML

@@ -16,8 +16,9 @@ from cijob.importers.gitlab.model import Finding, ImportFailed, Place, Severity
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Sequence_, deep_merge, place_of
 from cijob.importers.gitlab.predefined import predefined
-from cijob.importers.gitlab.rules import decide
-from cijob.importers.gitlab.variables import expand
+from cijob.importers.gitlab.rules import decide_whole
+from cijob.importers.gitlab.scalars import text_of
+from cijob.importers.gitlab.variables import expand, not_set, unknown_in
 from cijob.importers.gitlab.yamlfile import parse
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ MAX_INCLUDES = 150
 _MAX_DOCUMENTS = 2
 
 _ELSEWHERE = {
-    "project": "a file of the project {}",
-    "remote": "the file at {}",
-    "template": "GitLab's template {}",
-    "component": "the component {}",
+    "project": "{file} of the project {name}",
+    "remote": "the file at {name}",
+    "template": "GitLab's template {name}",
+    "component": "the component {name}",
 }
 """Kinds of include that are on some server."""
 
@@ -150,30 +151,35 @@ class _Includes:
 
     def _wanted(self, entry: Mapping) -> bool:
         """Whether the rules of an include let it in."""
-        if entry.get("rules") is None:
-            return True
-        rules = Mapping(entry.place, {"rules": entry["rules"]}, entry.places)
-        decision = decide(rules, self._variables, self._request, self._files)
+        decision = decide_whole(entry, "include:rules", self._variables, self._request, self._files)
         self._findings.extend(decision.findings)
         return decision.included
 
     def _leave_out(self, kind: str, entry: Mapping) -> None:
         place = place_of(entry, kind)
-        what = _ELSEWHERE[kind].format(entry[kind])
-        message = f"{what} is not fetched: what it says is missing here"
+        files = entry.get("file")
+        listed = ", ".join(map(text_of, files if isinstance(files, Sequence_) else [files]))
+        what = _ELSEWHERE[kind].format(name=text_of(entry[kind]), file=listed or "a file")
+        message = f"{what} is not fetched, and so what it says is missing: copy it and include it as local"
         self._findings.append(Finding(Severity.WARNING, place, f"include:{kind}", message))
         self.left_out.append(place)
 
     def _local(self, entry: Mapping, stack: tuple[str, ...]) -> Iterator[Mapping]:
         place, written = place_of(entry, "local"), entry["local"]
         if not isinstance(written, str) or not written.strip("/"):
-            self._error(place, "include:local", "include:local is the path of one file; several are several entries")
+            self._error(place, "include:local", "has to be the path of one file; several are several entries")
             return
         given = entry.get("inputs")
         if given is not None and not isinstance(given, Mapping):
             self._error(place_of(entry, "inputs"), "include:inputs", "inputs are a mapping of names to values")
         given = given if isinstance(given, Mapping) else Mapping(place)
         path = expand(written, self._variables).lstrip("/")
+        if unknown := unknown_in(written, self._variables):
+            message = f"{written} becomes {path or 'nothing'}: {not_set(unknown)}"
+            severity = Severity.WARNING if path else Severity.ERROR
+            self._findings.append(Finding(severity, place, "include:local", message))
+        if not path:
+            return
         paths = self._files.wildcard(path) if "*" in path else [path]
         if not paths:
             self._findings.append(Finding(Severity.NOTE, place, "include:local", f"no file matches {path}"))
@@ -186,7 +192,7 @@ class _Includes:
         above = [one.lstrip("/") for one in stack]
         if path in above:
             chain = " includes ".join([*above[above.index(path) :], path])
-            self._error(place, "include:local", f"includes go round in a circle: {chain}")
+            self._error(place, "include:local", f"goes round in a circle: {chain}")
         elif not path.endswith((".yml", ".yaml")):
             self._error(place, "include:local", f"{path} has to end in .yml or .yaml")
         elif self._count == MAX_INCLUDES + 1:

@@ -108,12 +108,17 @@ def _problem(name: str, options: Mapping, value: Any) -> str:  # noqa: ANN401 - 
     if value is None:
         return f"the input {name} has no default, and no value is given"
     if not _TYPES[kind](value):
-        return f"the input {name} has to be of the type {kind}, and {value} is not"
+        return f"the input {name} has to be of the type {kind}, and {_shown(value)} is not"
     allowed = options.get("options")
     if isinstance(allowed, list) and value not in allowed:
-        return f"the input {name} has to be one of {', '.join(map(str, allowed))}, not {value}"
+        return f"the input {name} has to be one of {', '.join(map(text_of, allowed))}, not {text_of(value)}"
     pattern = options.get("regex")
     return "" if pattern is None else _unmatched(name, str(pattern), value)
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - a value of YAML
+    """A value in a sentence: a text in quotes, for it may look like a number."""
+    return repr(value) if isinstance(value, str) else text_of(value)
 
 
 def _unmatched(name: str, pattern: str, value: Any) -> str:  # noqa: ANN401 - a value of YAML
@@ -170,9 +175,10 @@ class _Interpolation:
         """The value of one block; the block itself where it has none, which is said."""
         access, *functions = (part.strip() for part in inner.split("|"))
         scope, _, name = access.partition(".")
+        if scope == "matrix":
+            return block  # it is the job's that it stands in: matrix.filled
         if scope != "inputs":
-            known = scope in ("matrix", "component")
-            severity = Severity.WARNING if known else Severity.ERROR
+            severity = Severity.WARNING if scope == "component" else Severity.ERROR
             return self._left(severity, place, block, f"$[[ {access} ]] has no value here, only inputs have")
         if name not in self._values:
             message = f"the file has no input {name}{did_you_mean(name, self._values)}"

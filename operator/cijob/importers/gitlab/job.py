@@ -5,14 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cijob.importers.gitlab.variables import expand, unknown_in
+from cijob.importers.gitlab.nodes import Mapping, Sequence_
+from cijob.importers.gitlab.scalars import text_of
+from cijob.importers.gitlab.variables import expand, not_set, unknown_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as AbstractMapping
 
     from cijob.importers.gitlab.findings import Report
     from cijob.importers.gitlab.model import Request
-    from cijob.importers.gitlab.nodes import Mapping
+
+
+def no_text(value: Any) -> str:  # noqa: ANN401  a value of YAML
+    """What is said of a value where GitLab takes texts only."""
+    match value:
+        case Mapping():
+            return "has to be a text, not a mapping"
+        case Sequence_():
+            return "has to be a text, not a list"
+        case _:
+            return f"{text_of(value)} is no text: put it in quotes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +49,19 @@ class Job:
 
     def unknown(self, value: Any) -> str:  # noqa: ANN401  a value of YAML
         """What is missing in a text, as the end of a sentence; empty where nothing is."""
-        names = unknown_in("" if value is None else str(value), self.variables)
-        return f": {', '.join(f'${name}' for name in names)} is not set here, give it with --var" if names else ""
+        names = unknown_in(value, self.variables) if isinstance(value, str) else ()
+        return f": {not_set(names)}" if names else ""
 
     def text(self, value: Any, *path: str | int) -> str:  # noqa: ANN401  a value of YAML
-        """A value in which GitLab expands variables; what refers to unknown ones is told of."""
-        text = "" if value is None else str(value)
-        if missing := self.unknown(text):
-            self.report.warning(path, f"not all of {text} is known{missing}")
-        return expand(text, self.variables)
+        """A value in which GitLab expands variables; what refers to unknown ones, and what is no text, is told of."""
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            self.report.error(path, no_text(value))
+            return ""
+        if missing := self.unknown(value):
+            self.report.warning(path, f"not all of {value} is known{missing}")
+        return expand(value, self.variables)
 
     def switch(self, *path: str) -> bool:
         """A key that is true or false; false where it is missing."""
@@ -53,7 +69,7 @@ class Job:
         for step in path:
             value = value.get(step)
         if value is not None and not isinstance(value, bool):
-            self.report.error(path, f"{path[-1]} is true or false")
+            self.report.error(path, "has to be true or false")
         return value is True
 
     @property

@@ -74,6 +74,8 @@ _OPEN: Final = frozenset(
 _AS: Final = "as `"
 #: Told of by rules.py and policy.py, where they know what is lost.
 _TOLD: Final = frozenset({"except:kubernetes", "only:kubernetes", "rules:exists:project"})
+#: The same of keys that GitLab does not have, which are errors there.
+_STRICT: Final = frozenset({"except", "only", "rules", "workflow:rules"})
 _JOB: Final = frozenset(name for name in KEYS if ":" not in name and name not in GLOBAL)
 
 
@@ -121,7 +123,8 @@ def _check(config: Mapping, above: str, job: str, known: frozenset[str]) -> Iter
         path = f"{above}:{name}" if above else name
         key = KEYS.get(path) if name in known else None
         if key is None:
-            yield _unknown(config, name, above, job, known)
+            if above not in _STRICT:
+                yield _unknown(config, name, above, job, known)
         elif value is None or value in ([], {}, False):
             continue  # switches off what is inherited: nothing is lost
         elif path in _TOLD or (key.severity is not None and key.says.startswith(_AS)):

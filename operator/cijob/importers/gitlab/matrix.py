@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Final
 
-from cijob.importers.gitlab.nodes import Mapping
+from cijob.importers.gitlab.nearest import did_you_mean
+from cijob.importers.gitlab.nodes import Mapping, Sequence_
+from cijob.importers.gitlab.scalars import text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping as AbstractMapping
+
     from cijob.importers.gitlab.findings import Report
 
 _MOST: Final = 200
+_EXPRESSION: Final = re.compile(r"\$\[\[\s*matrix\.([\w-]+)\s*\]\]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,29 @@ def combinations(matrix: Any) -> list[dict[str, str]] | None:  # noqa: ANN401  a
 
 def _texts(values: Any) -> list[str]:  # noqa: ANN401  a value of YAML
     given = values if isinstance(values, list) else [values]
-    return [_text(one) for one in given] if all(isinstance(one, str | int | float) for one in given) else []
+    return [text_of(one) for one in given] if all(isinstance(one, str | int | float) for one in given) else []
 
 
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def filled(needs: Any, variables: AbstractMapping[str, str], report: Report) -> Any:  # noqa: ANN401  a value of YAML
+    """`needs` with the values of one instance for its matrix expressions, `$[[ matrix.NAME ]]`.
+
+    docs.gitlab.com/ci/yaml/matrix_expressions/, and lib/gitlab/ci/config/interpolation/matrix_interpolator.rb of
+    gitlabhq/gitlabhq at 9f2fc39e.
+    """
+
+    def value(one: re.Match[str]) -> str:
+        if one[1] not in variables:
+            report.error(("needs",), f"{one[0]}: the job's matrix has no {one[1]}{did_you_mean(one[1], variables)}")
+        return variables.get(one[1], one[0])
+
+    match needs:
+        case str():
+            return _EXPRESSION.sub(value, needs)
+        case Mapping():
+            return Mapping(
+                needs.place, {key: filled(one, variables, report) for key, one in needs.items()}, needs.places
+            )
+        case Sequence_():
+            return Sequence_(needs.place, [filled(one, variables, report) for one in needs], needs.places)
+        case _:
+            return needs

@@ -76,7 +76,8 @@ def _need(one: Any, path: tuple[str | int, ...], jobs: Jobs, report: Report) -> 
         return []
     instances = _chosen(jobs.named(name), one.get("parallel"))
     running = [instance.name for instance in instances if instance.name in jobs.stages]
-    if not running and not optional:
+    absent = next((instance.name for instance in instances if instance.name not in jobs.stages), "")
+    if (absent or not running) and not optional:
         if name in jobs.left_out or (jobs.unread and not jobs.named(name)):
             report.warning(path, f"{name} is left out, or in a file that was not read, and so is the need")
         elif not jobs.named(name):
@@ -84,7 +85,11 @@ def _need(one: Any, path: tuple[str | int, ...], jobs: Jobs, report: Report) -> 
         elif not instances:
             report.error(path, f"{name} has no job with these variables in its matrix")
         else:
-            report.error(path, f"{name} does not run in this pipeline: write `optional: true` where that may be")
+            report.error(
+                path,
+                f"{absent} does not run in this pipeline: write `optional: true` where that may be, "
+                "or choose another pipeline with --branch, --tag or --var",
+            )
     return [Need(each, artifacts=one.get("artifacts") is not False, optional=optional) for each in running]
 
 
@@ -94,6 +99,17 @@ def _chosen(instances: list[Instance], parallel: Any) -> list[Instance]:  # noqa
     if rows is None:
         return instances
     return [one for one in instances if one.variables in rows]
+
+
+def check_dependencies(given: Any, needed: Any, report: Report) -> None:  # noqa: ANN401  values of YAML
+    """Tells of dependencies that are no needs, where there are needs: GitLab refuses them (entry/job.rb)."""
+    if not isinstance(given, list) or not isinstance(needed, list) or not needed:
+        return
+    names = [one.get("job") if isinstance(one, Mapping) else one for one in needed]
+    for index, name in enumerate(given):
+        if name not in names:
+            message = f"{name} is not among the job's needs, and it gets artifacts of these only: name it there, too"
+            report.error(("dependencies", index), message)
 
 
 def takes(

@@ -72,7 +72,7 @@ class Reference:
     place: Place
 
     def __str__(self) -> str:
-        return f"!reference [{', '.join(self.path)}]"
+        return f"[{', '.join(self.path)}]"
 
 
 def place_of(node: Mapping | Sequence_, key: str | int | None = None) -> Place:

@@ -37,7 +37,7 @@ def _load(files: Files, request: Request) -> Pipeline:
     _fail(found.findings)
     whole = _whole(found, files, request)
     drafter = Drafter(files, request, found.variables, whole.variables, workflow_rules=whole.ruled)
-    drafts = [draft for raw in found.jobs for draft in drafter.drafts(raw)]
+    drafts = _once([draft for raw in found.jobs for draft in drafter.drafts(raw)])
     jobs = _linked(drafts, found)
     findings = [*whole.findings, *(one for draft in drafts for one in draft.report.findings)]
     findings += [*_without_daemon(jobs), *_not_now(drafts, request)]
@@ -79,7 +79,7 @@ def _whole(found: document.Document, files: Files, request: Request) -> _Whole:
         findings.append(Finding(Severity.ERROR, place_of(found.variables), "variables", str(error)))
         raise ImportFailed(tuple(findings)) from None
     workflow = found.workflow
-    decision = rules.decide_workflow(workflow, seen, request, files)
+    decision = rules.decide_whole(workflow, "workflow:rules", seen, request, files)
     findings += decision.findings
     if workflow is None:
         return _Whole("", {}, ruled=False, findings=tuple(findings))
@@ -90,6 +90,19 @@ def _whole(found: document.Document, files: Files, request: Request) -> _Whole:
     _fail(findings)
     name = expand(str(workflow.get("name") or ""), seen)
     return _Whole(name, decision.variables, workflow.get("rules") is not None, tuple(findings))
+
+
+def _once(drafts: list[Draft]) -> list[Draft]:
+    """Of several jobs of one name the last, in the first one's place, as GitLab keeps jobs by their names (`test 1/2`...)."""
+    found: dict[str, Draft] = {}
+    for draft in drafts:
+        if earlier := found.get(draft.name):
+            draft.report.findings[:0] = earlier.report.findings
+            draft.report.note(
+                (), f"{draft.name} is there twice: this one counts, not that of line {earlier.raw.place.line}"
+            )
+        found[draft.name] = draft
+    return list(found.values())
 
 
 def _linked(drafts: list[Draft], found: document.Document) -> list[PipelineJob]:
@@ -106,8 +119,10 @@ def _linked(drafts: list[Draft], found: document.Document) -> list[PipelineJob]:
     linked: list[PipelineJob] = []
     for draft in running:
         if draft.job is not None:
+            dependencies = draft.raw.config.get("dependencies")
+            needs.check_dependencies(dependencies, draft.needs, draft.report)
             job = replace(draft.job, needs=needs.needs(draft.needs, jobs.stages[draft.name], jobs, draft.report))
-            took = needs.takes(job, draft.raw.config.get("dependencies"), jobs, leave, draft.report)
+            took = needs.takes(job, dependencies, jobs, leave, draft.report)
             linked.append(replace(job, takes=took))
     if running and (circle := needs.circle(linked)):
         first = next(draft for draft in running if draft.name == circle[0])

@@ -71,7 +71,7 @@ def _holds(config: Node, key: str, part: str, value: Any, facts: Facts, say: Say
         return False
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        say(Severity.ERROR, place, f"{key}:{part}", f"{key} has a list of texts for {part}")
+        say(Severity.ERROR, place, f"{key}:{part}", "has to be a text or a list of texts")
         return False
 
     def _variables(text: str) -> bool:
@@ -81,7 +81,7 @@ def _holds(config: Node, key: str, part: str, value: Any, facts: Facts, say: Say
         # Each is looked at: a mistake is found before it matters.
         answers = [_variables(text) if part == "variables" else _ref(text, facts) for text in texts]
     except ValueError as error:
-        say(Severity.ERROR, place, f"{key}:{part}", f"{key}: {error}")
+        say(Severity.ERROR, place, f"{key}:{part}", str(error))
         return False
     except TooMuch as error:
         raise TooMuch(str(error), place) from None

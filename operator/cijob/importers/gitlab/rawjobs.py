@@ -89,12 +89,19 @@ def raw_jobs(
         place = place_of(config, name)
         if name in GLOBAL_KEYS or name.startswith("."):
             continue
+        if left_out and isinstance(value, Mapping) and _is_emptied(value.get("script")):
+            value = value.without("script")  # noqa: PLW2901 - as where the reference is the whole script
         if not isinstance(value, Mapping) or not (any(key in value for key in _WORK) or is_mirror(value)):
             findings.append(_no_job(name, value, place, left_out))
             continue
         job = _Job(name, place, findings)
         jobs.append(RawJob(name, place, job.completed(value.without("extends"), default, stages)))
     return tuple(jobs)
+
+
+def _is_emptied(script: Any) -> bool:  # noqa: ANN401 - a value of YAML
+    """Whether a script has no line: each was a reference to what was not fetched."""
+    return isinstance(script, Sequence_) and not flatten(script)
 
 
 def is_mirror(job: Mapping) -> bool:
@@ -123,7 +130,7 @@ def _default(config: Mapping, findings: list[Finding]) -> Mapping:
     place = place_of(config, "default")
     default = written.copy() if isinstance(written, Mapping) else Mapping(place)
     if written is not None and not isinstance(written, Mapping):
-        findings.append(Finding(Severity.ERROR, place, "default", "default has to be a mapping of keys to values"))
+        findings.append(Finding(Severity.ERROR, place, "default", "has to be a mapping of keys to values"))
     for key in default:
         if key not in DEFAULT_KEYS:
             message = f"default has no key {key}{did_you_mean(key, DEFAULT_KEYS)}"
@@ -156,7 +163,7 @@ class _Job:
         for key in _SCRIPTS:
             if key in config:
                 config.put(key, self._script(key, config[key], place_of(config, key)), place_of(config, key))
-        for key in ("rules", "tags"):
+        for key in ("needs", "rules", "tags"):
             if isinstance(config.get(key), Sequence_):
                 config[key] = flatten(config[key])
         if "script" in config and not config["script"]:
@@ -167,11 +174,18 @@ class _Job:
     def _inherited(self, config: Mapping) -> tuple[str, ...]:
         """Keys that the job takes from `default`, by its `inherit:default`."""
         inherit = config.get("inherit")
-        wanted = inherit.get("default", True) if isinstance(inherit, Mapping) else True
+        if inherit is None:
+            return DEFAULT_KEYS
+        if not isinstance(inherit, Mapping):
+            self._error(place_of(config, "inherit"), "inherit", "has to be a mapping with default and variables")
+            return ()
+        if not isinstance(inherit.get("variables", True), bool | Sequence_):
+            self._error(place_of(inherit, "variables"), "inherit:variables", "has to be true, false or a list of names")
+        wanted = inherit.get("default", True)
         if isinstance(wanted, bool):
             return DEFAULT_KEYS if wanted else ()
-        if not isinstance(wanted, Sequence_) or not isinstance(inherit, Mapping):
-            self._error(place_of(config, "inherit"), "inherit:default", "this is true, false or a list of keys")
+        if not isinstance(wanted, Sequence_):
+            self._error(place_of(inherit, "default"), "inherit:default", "has to be true, false or a list of keys")
             return ()
         for index, key in enumerate(wanted):
             if key not in DEFAULT_KEYS:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from cijob.importers.gitlab import clauses, policy
 from cijob.importers.gitlab.durations import seconds
 from cijob.importers.gitlab.model import Finding, Severity, When
-from cijob.importers.gitlab.nodes import Mapping, Sequence_, place_of
+from cijob.importers.gitlab.nearest import did_you_mean
+from cijob.importers.gitlab.nodes import Mapping, Sequence_, flatten, place_of
 from cijob.importers.gitlab.variables import Variable, read
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ _RULE_KEYS = frozenset(
     }
 )
 _MAX_DELAY = 7 * 86400
+# Of rules that are no job's: lib/gitlab/ci/config/entry/workflow.rb and include/rules.rb.
+_OF_NO_JOB = (When.ALWAYS, When.NEVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,23 +94,32 @@ def decide(  # noqa: PLR0913  what the conditions of a job can ask for
     return _Judge(facts, job, "rules").job(config, workflow_rules=workflow_rules)
 
 
-def decide_workflow(
-    workflow: Node | None, variables: AbstractMapping[str, str], request: Request, files: Files
+def decide_whole(
+    node: Node | None, key: str, variables: AbstractMapping[str, str], request: Request, files: Files
 ) -> Decision:
-    """Whether there is a pipeline at all, and the variables that `workflow:rules` give to all jobs."""
-    judge = _Judge(clauses.Facts(variables, request, files, {}), "", "workflow:rules")
-    if workflow is None or workflow.get("rules") is None:
+    """What the rules of a `workflow` or of an `include` come to: whether there is a pipeline, or the file is read.
+
+    Args:
+        node: the mapping that may have `rules`; None where there is none.
+        key: how findings call its rules: `workflow:rules`.
+        variables: those of the pipeline.
+        request: what it runs for.
+        files: the repository's.
+    """
+    if node is None or node.get("rules") is None:
         return Decision(included=True, when=When.ALWAYS)
-    return judge.ruled(workflow, Decision(included=True, when=When.ALWAYS))
+    judge = _Judge(clauses.Facts(variables, request, files, {}), "", key, _OF_NO_JOB)
+    return judge.ruled(node, Decision(included=True, when=When.ALWAYS))
 
 
 class _Judge:
     """The conditions of one job, or of the pipeline; collects what there is to say about them."""
 
-    def __init__(self, facts: clauses.Facts, job: str, key: str) -> None:
+    def __init__(self, facts: clauses.Facts, job: str, key: str, whens: tuple[When, ...] = tuple(When)) -> None:
         self._facts = facts
         self._job = job
         self._key = key
+        self._whens = whens
         self._findings: list[Finding] = []
 
     def job(self, config: Node, *, workflow_rules: bool) -> Decision:
@@ -116,10 +128,10 @@ class _Judge:
         if config.get("rules") is not None:
             for key in ("only", "except"):
                 if config.get(key) is not None:
-                    self._say(Severity.ERROR, place_of(config, key), key, f"{key} may not be used together with rules")
+                    self._say(Severity.ERROR, place_of(config, key), key, "may not be used together with rules")
             return self.ruled(config, own)
         if own.when is When.NEVER:
-            self._say(Severity.ERROR, place_of(config, "when"), "when", "when: never is for rules; use rules")
+            self._say(Severity.ERROR, place_of(config, "when"), "when", "never is for rules; use rules")
         included = policy.included(config, self._facts, self._say, workflow_rules=workflow_rules)
         decision = own if included else Decision(included=False, when=When.NEVER)
         return replace(decision, findings=tuple(self._findings))
@@ -143,12 +155,14 @@ class _Judge:
 
     def _own(self, config: Node) -> Decision:
         """What the job says by itself. `when: manual` there allows it to fail; in a rule it does not."""
-        when = self._when(config, When.ON_SUCCESS)
+        when = self._when(config, When.ON_SUCCESS, "when")
+        if config.get("start_in") is not None and when is not When.DELAYED:
+            self._say(Severity.ERROR, place_of(config, "start_in"), "start_in", "belongs to when: delayed")
         return Decision(
             included=when is not When.NEVER,
             when=when,
             allow_failure=True if when is When.MANUAL and config.get("allow_failure") is None else None,
-            start_in=self._delay(config) if when is When.DELAYED else 0,
+            start_in=self._delay(config, "start_in") if when is When.DELAYED else 0,
         )
 
     def _rule(self, rule: Any, place: Place, own: Decision, *, reached: bool) -> Decision | None:  # noqa: ANN401
@@ -158,12 +172,15 @@ class _Judge:
             self._say(Severity.ERROR, place, self._key, message)
             return None
         for key in rule.keys() - _RULE_KEYS:
-            self._say_in_rule(Severity.ERROR, place_of(rule, key), key, f"rules do not know the key {key}")
+            message = f"rules do not know the key {key}{did_you_mean(key, _RULE_KEYS)}"
+            self._say_in_rule(Severity.ERROR, place_of(rule, key), key, message)
         place = place_of(rule, "variables")
         variables, findings = read(rule.get("variables"), f"{self._key}:variables", self._job, place)
         self._findings += findings
-        when = self._when(rule, own.when)
-        delay = self._delay(rule) if when is When.DELAYED and "start_in" in rule else own.start_in
+        when = self._when(rule, own.when, f"{self._key}:when")
+        needs = rule.get("needs")
+        delays = when is When.DELAYED and ("start_in" in rule or not own.start_in)
+        delay = self._delay(rule, f"{self._key}:start_in") if delays else own.start_in
         allow_failure, interruptible = self._switch(rule, "allow_failure"), self._switch(rule, "interruptible")
         if not clauses.holds(rule, self._facts, self._say_in_rule if reached else self._say_what_is_wrong):
             return None
@@ -172,18 +189,18 @@ class _Judge:
             when=when,
             allow_failure=own.allow_failure if allow_failure is None else allow_failure,
             variables=variables,
-            needs=rule.get("needs"),
+            needs=flatten(needs) if isinstance(needs, Sequence_) else needs,
             start_in=delay if when is When.DELAYED else 0,
             interruptible=interruptible,
         )
 
-    def _when(self, node: Node, default: When) -> When:
+    def _when(self, node: Node, default: When, key: str) -> When:
         value = node.get("when")
         if value is None:
             return default
-        if value not in tuple(When):
-            message = f"{value!r} is not one of {', '.join(When)}"
-            self._say(Severity.ERROR, place_of(node, "when"), "when", message)
+        if value not in self._whens:
+            message = f"{value!r} is not one of {', '.join(self._whens)}"
+            self._say(Severity.ERROR, place_of(node, "when"), key, message)
             return default
         return When(value)
 
@@ -192,19 +209,23 @@ class _Judge:
         value = rule.get(key)
         if value is None or isinstance(value, bool):
             return value
-        self._say_in_rule(Severity.ERROR, place_of(rule, key), key, f"{key} is true or false")
+        self._say_in_rule(Severity.ERROR, place_of(rule, key), key, "has to be true or false")
         return None
 
-    def _delay(self, node: Node) -> float:
-        """Seconds of `start_in`."""
+    def _delay(self, node: Node, key: str) -> float:
+        """Seconds of `start_in`, which findings call `key`."""
         place = place_of(node, "start_in")
+        if node.get("start_in") is None:
+            message = "when: delayed wants start_in, such as 30 minutes"
+            self._say(Severity.ERROR, place_of(node, "when"), key, message)
+            return 0
         try:
-            delay = seconds(node.get("start_in"))
+            delay = seconds(node["start_in"])
         except ValueError as error:
-            self._say(Severity.ERROR, place, "start_in", f"start_in: {error}")
+            self._say(Severity.ERROR, place, key, str(error))
             return 0
         if delay > _MAX_DELAY:
-            self._say(Severity.ERROR, place, "start_in", "start_in is a week at most")
+            self._say(Severity.ERROR, place, key, "a week at most")
         return min(delay, _MAX_DELAY)
 
     def _say(self, severity: Severity, place: Place, key: str, message: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cijob.importers.gitlab.nodes import Mapping
 from cijob.importers.gitlab.predefined import of_some_pipelines
+from cijob.importers.gitlab.variables import not_set
 
 if TYPE_CHECKING:
     from cijob.importers.gitlab.job import Job
@@ -58,8 +59,7 @@ def tell(job: Job) -> None:
             _setting(job, ("services", index, "variables", name), name, str(value))
     for key in _SCRIPTS:
         if names := _asked(job, key):
-            listed = ", ".join(f"${name}" for name in names)
-            job.report.warning((key,), f"{listed} is not set here, give it with --var")
+            job.report.warning((key,), not_set(names))
 
 
 def _setting(job: Job, path: tuple[str | int, ...], name: str, value: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cijob.importers.gitlab import dind, images
 from cijob.importers.gitlab import variables as values
 from cijob.importers.gitlab.nodes import Mapping
-from cijob.importers.gitlab.variables import VariableCycle, expand, resolve
+from cijob.importers.gitlab.variables import VariableCycle, resolve
 from cijob.limits import RESERVED_PREFIX
 
 if TYPE_CHECKING:
@@ -76,13 +76,13 @@ def convert(job: Job) -> Services:
     for index, one in enumerate(given):
         path = ("services", index)
         entry = one if isinstance(one, Mapping) else {"name": one}
-        image = expand(str(entry.get("name") or ""), job.variables)
+        image = images.name(job, entry.get("name"), (*path, "name"), "the service has no image")
         if not image:
-            job.report.error((*path, "name"), f"the service has no image{job.unknown(entry.get('name'))}")
-        elif dind.is_daemon(image) or "docker" in re.split(r"[,\s]+", str(entry.get("alias") or "")):
+            continue
+        if dind.is_daemon(image) or "docker" in re.split(r"[,\s]+", str(entry.get("alias") or "")):
             daemon, names = True, names | _daemon(job, entry, image, path)
         else:
-            job.text(entry.get("name"), *path, "name")  # tells of unknown variables
+            job.text(entry["name"], *path, "name")  # tells of unknown variables
             specs.append(_service(job, entry, image, path))
             platform |= images.platform(_docker(entry).get("platform"), job.report, (*path, "docker", "platform"))
     if not daemon and dind.calls_docker(job.script):
@@ -97,7 +97,11 @@ def convert(job: Job) -> Services:
 def _daemon(job: Job, entry: Any, image: str, path: tuple[str | int, ...]) -> frozenset[str]:  # noqa: ANN401  a value of YAML
     """Names the daemon; gives its host names."""
     report = job.report
-    report.note(path, f"{image} is left out: the job has a Docker daemon of its own, of the version that the pool says")
+    written = str(entry["name"])
+    report.note(
+        path,
+        f"{written if job.unknown(written) else image} is left out: the job has a Docker daemon of its own, of the version that the pool says",
+    )
     words = [word for key in ("entrypoint", "command") for word in images.words(entry.get(key), report, (*path, key))]
     if words:
         dind.options(job, words, (*path, "command" if "command" in entry else "entrypoint"))

@@ -11,7 +11,6 @@ from cijob import limits
 from cijob.importers.gitlab import dind, durations, images, runner, services
 from cijob.importers.gitlab.nodes import Mapping
 from cijob.importers.gitlab.retries import retry
-from cijob.importers.gitlab.variables import expand
 from cijob.models import DEFAULT_WORKING_DIR, CiJobSpec
 from cijob.problems import sentences
 from cijob.quantities import format_duration, parse_duration
@@ -82,11 +81,9 @@ def _image(job: Job) -> Spec:
         )
         return {"image": DEFAULT_IMAGE}
     entry = given if isinstance(given, Mapping) else {"name": given}
-    name = expand(str(entry.get("name") or ""), job.variables)
+    name = images.name(job, entry.get("name"), ("image", "name"), "the image has no name")
     if name:
-        job.text(entry.get("name"), "image", "name")  # tells of unknown variables
-    else:
-        report.error(("image", "name"), f"the image has no name{job.unknown(entry.get('name'))}")
+        job.text(entry["name"], "image", "name")  # tells of unknown variables
     if any(entrypoint := images.words(entry.get("entrypoint"), report, ("image", "entrypoint"))):
         tell = report.note if _SHELL.fullmatch(" ".join(entrypoint)) else report.warning
         tell(("image", "entrypoint"), f"a script does not go through the image's entry point: {' '.join(entrypoint)}")
@@ -95,7 +92,9 @@ def _image(job: Job) -> Spec:
     return {
         "image": name,
         **images.pull_policy(entry.get("pull_policy"), report, ("image", "pull_policy")),
-        **images.platform(platform and job.text(platform), report, ("image", "docker", "platform")),
+        **images.platform(
+            platform and job.text(platform, "image", "docker", "platform"), report, ("image", "docker", "platform")
+        ),
     }
 
 
@@ -179,15 +178,17 @@ def _timeout(job: Job) -> Spec:
         job.report.error(("timeout",), str(error))
         return {}
     most = parse_duration(limits.MAX_TIMEOUT)
-    if seconds > most:
-        job.report.warning(("timeout",), f"at most {limits.MAX_TIMEOUT}: {given} becomes that")
+    if not 1 <= seconds <= most:
+        bound = f"at most {limits.MAX_TIMEOUT}" if seconds > most else "at least 1s"
+        job.report.warning(("timeout",), f"{bound}: {given} becomes that")
     return {"timeout": format_duration(max(1, min(seconds, most)))}
 
 
 def _pool(job: Job) -> Spec:
     """The pool of the tags; a job has one, so that several must agree."""
     given: Any = job.config.get("tags") or []
-    tags = [job.text(one, "tags") for one in (given if isinstance(given, list) else [given])]
+    listed = given if isinstance(given, list) else [given]
+    tags = [tag for index, one in enumerate(listed) if (tag := job.text(one, "tags", index))]
     pools = {tag: job.request.pools[tag] for tag in tags if tag in job.request.pools}
     for tag in tags:
         if tag not in pools:

@@ -21,7 +21,7 @@ from cijob.importers.gitlab.scalars import text_of
 from cijob.limits import ENV_STRING_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from cijob.importers.gitlab.model import Place
 
@@ -33,6 +33,7 @@ __all__ = [
     "inherited",
     "lost",
     "names_in",
+    "not_set",
     "predefined",
     "read",
     "resolve",
@@ -90,6 +91,13 @@ def unknown_in(text: str, variables: AbstractMapping[str, str]) -> tuple[str, ..
             name for name in names if name.isidentifier() and name not in variables and not of_some_pipelines(name)
         )
     )
+
+
+def not_set(names: Collection[str], then: str = ",") -> str:
+    """What is said of names that have no value here; `then` stands before what to do."""
+    one = len(names) == 1
+    listed = ", ".join(f"${name}" for name in names)
+    return f"{listed} {'is' if one else 'are'} not set here{then} give {'it' if one else 'them'} with --var"
 
 
 def lost(
@@ -220,7 +228,7 @@ def read(
         return {}, []
     if not isinstance(node, Mapping):
         where = node.place if isinstance(node, Sequence_) else place
-        message = "variables are a mapping of names to values"
+        message = "has to be a mapping of names to values"
         return {}, [Finding(Severity.ERROR, where, key, message, job)] if where else []
     found: dict[str, Variable] = {}
     findings: list[Finding] = []

@@ -33,10 +33,12 @@ _REFERENCE = "!reference takes names in a list: !reference [job, script]"
 
 _HINTS = {
     "could not find expected ':'": "the line is taken for a key; in a block, which begins with |, it needs more spaces",
-    "mapping values are not allowed": "a text that holds `: ` needs quotes",
+    "mapping values are not allowed": "a text that holds `: ` needs quotes, and keys of one mapping stand below one another",
     "cannot start any token": "a tab cannot indent, and a text that begins with one of @ ` % needs quotes",
+    "did not find expected alphabetic or numeric": "a text that begins with * or & needs quotes",
     "did not find expected key": "look for an indentation that fits neither the line above nor a mapping further out",
     "expected <block end>": "look for an indentation that fits neither the line above nor a mapping further out",
+    "did not find expected ',' or": "in [ ] and { }, a text that holds one of , [ ] { } needs quotes",
     "did not find expected '-' indicator": "look for a key among the items of a list",
     "found unexpected end of stream": "a quote or a bracket is not closed",
     "found unexpected document separator": "a quote is not closed",
@@ -116,7 +118,8 @@ class _Reader:
         name = event.anchor or ""  # never empty: so it is typed
         if name not in self._anchors:
             self._refuse(
-                self._place(event), f"no anchor &{name} comes before *{name}{did_you_mean(name, self._anchors)}"
+                self._place(event),
+                f"no anchor &{name} comes before *{name} in this file{did_you_mean(name, self._anchors)}",
             )
         anchored = self._anchors[name]
         if not anchored.size:
