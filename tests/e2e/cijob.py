@@ -240,6 +240,10 @@ def as_account(cluster: Cluster, namespace: str, account: str, folder: Path, rol
     here = f"--namespace={namespace}"
     cluster.run("create", "serviceaccount", account, here)
     cluster.run("create", "rolebinding", account, here, f"--serviceaccount={namespace}:{account}", role)
+    who = f"--as=system:serviceaccount:{namespace}:{account}"
+    # A right counts a moment after it is stored.
+    allowed = ("auth", "can-i", "create", "cijobs.cijob.dev", here, who)
+    wait_for(lambda: cluster.run(*allowed, check=False).returncode == 0 or None, 60, lambda: f"{role} to count")
     token = cluster.run("create", "token", account, here).stdout.strip()
     config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
     for user in config["users"]:
