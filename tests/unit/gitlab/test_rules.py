@@ -234,6 +234,12 @@ def test_with_workflow_rules_a_job_without_conditions_runs_for_merge_requests_to
     assert not judged({}, MERGE).included
 
 
+@pytest.mark.parametrize(("path", "included"), [("group/project", True), ("group/other", False)])
+def test_a_project_that_the_user_gives_counts_for_only(path: str, included: bool) -> None:
+    found = judged({"only": ["main@group/project"]}, SCHEDULE, CI_PROJECT_PATH=path)
+    assert (found.included, found.findings) == (included, ())
+
+
 def test_a_source_that_the_user_gives_counts_for_only_as_for_rules() -> None:
     request = Request(file="x", ref=Ref(branch="topic"), variables={"CI_PIPELINE_SOURCE": "merge_request_event"})
     known = predefined(request, "build", "test")
