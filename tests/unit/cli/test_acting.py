@@ -36,8 +36,17 @@ async def test_cancel_is_graceful_then_immediate_and_says_the_state(cluster: Fak
         assert (again.code, again.out) == (0, "cijob.cijob.dev/x is being cancelled already\n")
         now = await kit.run("cancel", "x", "--now")
         assert (now.code, cluster.jobs["x"]["spec"]["cancel"]) == (0, "Immediate")
+        assert "afterScript may run still" in now.out, "a Pod is told once how it is stopped"
         assert (await kit.run("cancel", "x")).code == 0
         assert cluster.jobs["x"]["spec"]["cancel"] == "Immediate", "never taken back"
+
+
+async def test_cancel_now_leaves_after_script_out(cluster: FakeCluster, tmp_path: Path) -> None:
+    await cluster.put("x", status=RUNNING)
+    async with cluster.serving(tmp_path) as kit:
+        answer = await kit.run("cancel", "x", "--now")
+    assert (answer.code, cluster.jobs["x"]["spec"]["cancel"]) == (0, "Immediate")
+    assert answer.out.endswith("its script is asked to end, and afterScript does not run\n")
 
 
 async def test_cancel_leaves_what_has_ended_alone(cluster: FakeCluster, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.transport import Body
 
+_LATE = "cancelled: its script has been asked to end before, and afterScript may run still"
+
 
 async def cancel(api: Api, names: Sequence[str], selector: str | None, *, now: bool) -> int:
     """Cancels CiJobs and says of each what becomes of it; gives the exit code."""
@@ -46,5 +48,6 @@ def decided(state: State, already: str | None, *, now: bool) -> tuple[str | None
     if state.phase != "Running":
         return mode, f"cancelled: it was {state}, and does not start any more"
     if now:
-        return mode, "cancelled: its script is stopped at once, without afterScript"
+        late = already == "Graceful"  # what a Pod is told when it is told to stop, it is told once
+        return mode, _LATE if late else "cancelled: its script is asked to end, and afterScript does not run"
     return mode, "cancelled: its script is asked to end, then afterScript runs"
