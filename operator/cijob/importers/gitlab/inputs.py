@@ -28,7 +28,7 @@ _EDGE = re.compile(r"(?P<open>\$\[\[\s*)|(?P<close>\]\])|\s+")
 _MOST = 2 * 1024 * 1024
 """Characters that the blocks of a file can stand for together; GitLab bounds each text (1 MiB) and its blocks (10,000)."""
 _MAX_FUNCTIONS = 3
-_TRUNCATE = re.compile(r"truncate\(\s*(\d+)\s*,\s*(\d+)\s*\)")
+_TRUNCATE = re.compile(r"truncate\(\s*(\d{1,9})\s*,\s*(\d{1,9})\s*\)")
 _SPLIT = re.compile(r"split\('([^']+)'\)")
 _EXPANDED = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _PORT: Final = re.compile(r":\d+(?=/)")
 _MAX_NAME: Final = 63
 _MAX_VARIABLES: Final = 64
+_MAX_PORT_DIGITS: Final = 5
 #: Ports that well-known images expose, by the end of their name: GitLab Runner waits for those.
 _EXPOSED: Final = {
     "cassandra": 9042,
@@ -195,7 +196,7 @@ def _ports(job: Job, image: str, command: str, variables: dict[str, str], path: 
     """Ports to wait for: what the file says, or what a well-known image exposes."""
     said = variables.get("HEALTHCHECK_TCP_PORT", "")
     known = _exposed(image) if "port" not in command else None
-    if said.isdecimal():
+    if said.isdecimal() and len(said) <= _MAX_PORT_DIGITS:
         return [int(said)]
     if known is None:
         job.report.warning(
