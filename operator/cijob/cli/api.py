@@ -46,14 +46,17 @@ class Api(Transport):
         namespace: str,
         *,
         context: str = "",
+        flag: str = "",
         slow: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """`slow` hears, once, that the first answer takes long."""
+        """`flag`: as below; `slow` hears, once, that the first answer takes long."""
         super().__init__(api)
         #: The namespace that is meant where none is named.
         self.namespace = namespace
         #: The kubeconfig's context, for messages.
         self.context = context
+        #: What commands have to say to mean this namespace: ` -n NAME`, or nothing where it is the kubeconfig's own.
+        self.flag = flag
         self._slow = slow
         self._has_answered = False
         self.answered = self._note_answer
@@ -204,7 +207,8 @@ async def connected(target: Target, slow: Callable[[str], None] = lambda _text: 
     place = await place_of(target)
     client_ = client.ApiClient(place.configuration)
     client_.user_agent = f"cijob/{__version__}"
-    api = Api(client_, place.namespace, context=place.context, slow=slow)
+    flag = f" -n {target.namespace}" if target.namespace else ""
+    api = Api(client_, place.namespace, context=place.context, flag=flag, slow=slow)
     try:
         yield api
     finally:

@@ -118,6 +118,38 @@ async def test_the_list_of_a_namespace_that_is_not_there_names_the_nearest() -> 
     assert "Did you mean team-a?" in caught.value.hint
 
 
+async def test_names_are_listed_and_one_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    server = Server()
+    server.lists[JOBS] = [named("a"), named("b")]
+    server.objects = {f"{JOBS}/a": named("a"), f"{JOBS}/b": named("b")}
+    async with server.api() as api:
+        assert await list_once(api, Wanted(namespace="team-a", names=("b",), output="json")) == 0
+        assert json.loads(capsys.readouterr().out)["metadata"]["name"] == "b", "itself, and no list"
+        assert await list_once(api, Wanted(namespace="team-a", names=("a", "bb"), output="name")) == 1
+        assert capsys.readouterr() == (
+            "cijob.cijob.dev/a\n",
+            "error: there is no CiJob bb in the namespace team-a\nDid you mean b?\n",
+        )
+
+
+async def test_a_watch_of_names_shows_them_only(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = Wanted(namespace="team-a", names=("b",), output="name")
+    await listing._watch_lines(_watched([named("a"), named("b")]), wanted)
+    assert capsys.readouterr().out == "cijob.cijob.dev/b\n"
+
+
+async def test_fields_are_chosen_by_the_api_server_and_told_where_it_does_not_know_them() -> None:
+    server = Server()
+    server.lists[JOBS] = [named("a")]
+    async with server.api() as api:
+        await list_once(api, Wanted(namespace="team-a", fields="status.phase=Failed"))
+        assert server.asked[-1][1]["fieldSelector"] == "status.phase=Failed"
+        server.refuse(JOBS, 400, "field label not supported: status.reason")
+        with pytest.raises(CliError, match="chooses no fields: field label not supported") as caught:
+            await list_once(api, Wanted(namespace="team-a", fields="status.reason=x", selector="a=b"))
+    assert "status.phase=Failed" in caught.value.hint
+
+
 async def test_labels_are_chosen_by_the_api_server(capsys: pytest.CaptureFixture[str]) -> None:
     server = Server()
     server.lists[JOBS] = [named("a")]

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 _LATE = "cancelled: its script has been asked to end before, and afterScript may run still"
 
 
-async def cancel(api: Api, names: Sequence[str], selector: str | None, *, now: bool) -> int:
-    """Cancels CiJobs and says of each what becomes of it; gives the exit code."""
-    jobs, missing = await chosen(api, wanted(names, selector), selector)
-    if selector is not None and not jobs:
+async def cancel(api: Api, names: Sequence[str], selector: str | None, *, everything: bool, now: bool) -> int:
+    """Cancels CiJobs, or everything that has not ended, and says of each what becomes of it; gives the exit code."""
+    jobs, missing = await chosen(api, wanted(names, selector, other=everything), selector)
+    if not names and not jobs:
         click.echo(await nobody(api, selector), err=True)
         return Exit.OK
+    if everything:
+        jobs = [job for job in jobs if not state_of(job).finished]
+        if not jobs:
+            click.echo(f"nothing to cancel: all CiJobs in the namespace {api.namespace} have ended", err=True)
 
     async def act(job: Body) -> None:
         mode, sentence = decided(state_of(job), job["spec"].get("cancel"), now=now)
