@@ -135,9 +135,9 @@ def on_a_terminal(command: list[str], variables: Mapping[str, str], *, columns: 
     """Start a command, by its path, on a terminal of its own; it is killed in the end."""
     pid, file = pty.fork()
     if pid == 0:  # the child
+        ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may ignore it, as a shell's & does
         os.execve(command[0], command, variables)  # noqa: S606  fixed words
-    ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     terminal = Terminal(pid, file)
     try:
         yield terminal
