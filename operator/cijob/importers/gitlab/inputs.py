@@ -102,9 +102,9 @@ def _values(declared: Mapping, given: Given, findings: list[Finding]) -> dict[st
 
 def _problem(name: str, options: Mapping, value: Any) -> str:  # noqa: ANN401 - a value of YAML
     """What is wrong with the value of an input, or nothing."""
-    kind = options.get("type", "string")
+    kind = text_of(options.get("type", "string"))
     if kind not in _TYPES:
-        return f"inputs have no type {kind}{did_you_mean(str(kind), _TYPES)}"
+        return f"inputs have no type {kind}{did_you_mean(kind, _TYPES)}"
     if value is None:
         return f"the input {name} has no default, and no value is given"
     if not _TYPES[kind](value):
