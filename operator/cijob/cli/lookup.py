@@ -173,3 +173,14 @@ async def missing_namespace(api: Api, namespace: str) -> str:
     near = nearest(namespace, known)
     meant = f"did you mean {near}?" if near else "`kubectl get namespaces` lists them."
     return f"There is no namespace {namespace}: {meant}"
+
+
+async def check_namespace(api: Api, namespace: str | None) -> None:
+    """Tells a namespace that is not there from an empty one; None, for all, is there.
+
+    Raises:
+        CliError: it is not there.
+    """
+    if namespace and (said := await missing_namespace(api, namespace)):
+        message, _, hint = said.partition(": ")
+        raise CliError(message[:1].lower() + message[1:], hint[:1].upper() + hint[1:])

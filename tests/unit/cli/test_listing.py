@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,14 @@ from cijob.cli.errors import CliError
 from cijob.cli.looking import listing
 from cijob.cli.looking.jobs import having, headers, in_order, row
 from cijob.cli.looking.listing import Wanted, list_once, picture
+from tests.e2e.cijob import on_a_terminal
 from tests.unit.builders import CiJobBuilder, a_cijob, at, stamp
+from tests.unit.cli.acting_world import ROOT, FakeCluster
 from tests.unit.cli.looking_world import Server, fresh_consoles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 Body = dict[str, Any]
 JOBS = "/apis/cijob.dev/v1alpha1/namespaces/team-a/cijobs"
@@ -182,6 +186,20 @@ async def test_a_watch_as_json_has_an_object_for_each_version(capsys: pytest.Cap
         versions.append(found["metadata"]["resourceVersion"])
         text = text.lstrip()[end:]
     assert versions == ["100", "101"]
+
+
+async def test_a_terminal_that_cannot_move_its_cursor_gets_lines_at_once(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    await cluster.put("x")
+    async with cluster.serving(tmp_path) as kit:
+        variables = {"KUBECONFIG": str(kit.kubeconfig), "PYTHONPATH": str(ROOT / "operator"), "TERM": "dumb"}
+
+        def watch() -> bytes:
+            command = [sys.executable, "-m", "cijob.cli", "ls", "--watch"]
+            with on_a_terminal(command, variables) as terminal:
+                return terminal.wait_for(b"Pending", 60)
+
+        assert b"\x1b" not in await asyncio.to_thread(watch)
 
 
 @pytest.mark.parametrize("height", [4, 10, 100])

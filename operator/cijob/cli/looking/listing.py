@@ -15,9 +15,9 @@ from rich.text import Text
 
 from cijob import names
 from cijob.cli.console import out, plain
-from cijob.cli.errors import CliError, Exit
+from cijob.cli.errors import Exit
 from cijob.cli.looking.jobs import having, headers, in_order, key_of, row, table
-from cijob.cli.lookup import find_jobs, labelled_jobs, missing_namespace
+from cijob.cli.lookup import check_namespace, find_jobs, labelled_jobs
 from cijob.cli.printing import Cell, Stream, formatted, say, show
 from cijob.cli.watching import observed
 from cijob.transport import CIJOBS, path_of
@@ -80,7 +80,7 @@ async def list_once(api: Api, wanted: Wanted) -> int:
     else:
         jobs, missing = await labelled_jobs(api, wanted.namespace, wanted.selector, wanted.fields), 0
     if not jobs and not missing:
-        await _check_namespace(api, wanted)  # an empty list of a namespace that is not there is a typo
+        await check_namespace(api, wanted.namespace)  # an empty list of a namespace that is not there is a typo
     found = in_order(wanted.of(jobs))
     if wanted.output not in _TABLES:
         show(found, str(wanted.output), one=len(wanted.names) == len(found) == 1)
@@ -93,9 +93,9 @@ async def list_once(api: Api, wanted: Wanted) -> int:
 
 async def watch(api: Api, wanted: Wanted) -> int:
     """Print the CiJobs that there are and each change, until interrupted."""
-    await _check_namespace(api, wanted)
+    await check_namespace(api, wanted.namespace)
     source = observed(api, path_of(CIJOBS, wanted.namespace, names.PLURAL), wanted.query, trouble=_trouble)
-    if out().is_terminal and wanted.output in _TABLES:
+    if out().is_terminal and not out().is_dumb_terminal and wanted.output in _TABLES:
         await _watch_live(source, wanted)
     else:
         await _watch_lines(source, wanted)
@@ -192,13 +192,6 @@ def _none(wanted: Wanted) -> str:
     which += f" with the labels {plain(wanted.selector)}" if wanted.selector else ""
     which += f" with the fields {plain(wanted.fields)}" if wanted.fields else ""
     return f"No CiJobs{which}" + (f" in the namespace {wanted.namespace}." if wanted.namespace else ".")
-
-
-async def _check_namespace(api: Api, wanted: Wanted) -> None:
-    """Tell one that is not there from one without CiJobs."""
-    if wanted.namespace and (said := await missing_namespace(api, wanted.namespace)):
-        message, _, hint = said.partition(": ")
-        raise CliError(message[:1].lower() + message[1:], hint[:1].upper() + hint[1:])
 
 
 def _trouble(message: str) -> None:
