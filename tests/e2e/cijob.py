@@ -135,9 +135,9 @@ def on_a_terminal(command: list[str], variables: Mapping[str, str], *, columns: 
     """Start a command, by its path, on a terminal of its own; it is killed in the end."""
     pid, file = pty.fork()
     if pid == 0:  # the child
+        ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # who started the tests may ignore it, as a shell's & does
         os.execve(command[0], command, variables)  # noqa: S606  fixed words
-    ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     terminal = Terminal(pid, file)
     try:
         yield terminal
@@ -240,6 +240,10 @@ def as_account(cluster: Cluster, namespace: str, account: str, folder: Path, rol
     here = f"--namespace={namespace}"
     cluster.run("create", "serviceaccount", account, here)
     cluster.run("create", "rolebinding", account, here, f"--serviceaccount={namespace}:{account}", role)
+    who = f"--as=system:serviceaccount:{namespace}:{account}"
+    # A right counts a moment after it is stored.
+    allowed = ("auth", "can-i", "create", "cijobs.cijob.dev", here, who)
+    wait_for(lambda: cluster.run(*allowed, check=False).returncode == 0 or None, 60, lambda: f"{role} to count")
     token = cluster.run("create", "token", account, here).stdout.strip()
     config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
     for user in config["users"]:

@@ -172,7 +172,7 @@ def test_doctor_tells_an_author_which_right_is_missing_and_how_to_get_it(author:
     command = failure["hint"].splitlines()[-1]
     assert command.startswith("kubectl create rolebinding ")
     cluster.run(*command.split()[1:])  # does what it says
-    assert found("failed") == []
+    wait_for(lambda: found("failed") == [] or None, 60, lambda: f"the right to count: {found('failed')}")
     assert "the operator: you may not see that" in [one["what"] for one in found("not checked")]
 
 
@@ -193,7 +193,7 @@ def test_doctor_sees_that_a_namespace_keeps_the_daemon_out_and_its_advice_helps(
     assert f"✗ the namespace {restricted} enforces the Pod Security Standard baseline" in answer.stdout
     (command,) = [line.strip() for line in answer.stdout.splitlines() if line.strip().startswith("kubectl label")]
     cluster.run(*command.split()[1:])
-    assert cijob.run("doctor").returncode == 0
+    wait_for(lambda: cijob.run("doctor").returncode == 0 or None, 60, lambda: cijob.run("doctor").stdout)
 
 
 def test_doctor_names_the_namespace_and_the_pool_that_were_meant(cluster: Cluster, namespace: str) -> None:

@@ -211,9 +211,9 @@ def test_a_service_that_is_never_ready_is_shown_with_its_last_lines(jobs: Jobs) 
 
 
 def test_a_service_that_ends_at_once_is_shown_with_its_last_lines(jobs: Jobs) -> None:
-    open_db = {"name": "db", "image": POSTGRES, "ports": [5432], "startTimeout": "8s"}
+    open_db = {"name": "db", "image": POSTGRES, "ports": [5432], "startTimeout": "15s"}
     message = failed(jobs.start("crash", image=SHELL, docker=NO_DOCKER, services=[open_db], script=["true"]))
-    assert re.search(r"db was not ready after 8 s: its container exited with 1 and was restarted \d times?\.", message)
+    assert re.search(r"db was not ready after 15 s: its container exited with 1 and was restarted \d times?\.", message)
     assert "https://www.postgresql.org/docs/current/auth-trust.html" in message
 
 

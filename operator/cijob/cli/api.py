@@ -16,7 +16,7 @@ from cijob import __version__, names
 from cijob.cli.explain import explained
 from cijob.cli.kubeconfig import place_of
 from cijob.errors import ApiError, ApiUnavailable
-from cijob.transport import CIJOBS, CORE, JSON, JSON_PATCH, Body, Transport, described, path_of
+from cijob.transport import CIJOBS, CORE, JSON, JSON_PATCH, REQUEST, Body, Transport, described, path_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -30,18 +30,36 @@ _HEARTBEAT: Final = 120.0
 #: Seconds before a read is tried again: together they say soon enough that there is no API server.
 _PAUSES: Final = (0.2, 0.6)
 _LONGEST_PAUSE: Final = 5.0
+#: Seconds after which that is not done: a server that is there answers sooner.
+_ENOUGH: Final = 20.0
+#: Seconds of silence after which a command says what it waits for.
+_SILENCE: Final = 5.0
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 class Api(Transport):
     """Requests of a user. Every method raises ApiError or one of its kinds when it fails."""
 
-    def __init__(self, api: client.ApiClient, namespace: str, *, context: str = "") -> None:
+    def __init__(
+        self,
+        api: client.ApiClient,
+        namespace: str,
+        *,
+        context: str = "",
+        flag: str = "",
+        slow: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """`flag`: as below; `slow` hears, once, that the first answer takes long."""
         super().__init__(api)
         #: The namespace that is meant where none is named.
         self.namespace = namespace
         #: The kubeconfig's context, for messages.
         self.context = context
+        #: What commands have to say to mean this namespace: ` -n NAME`, or nothing where it is the kubeconfig's own.
+        self.flag = flag
+        self._slow = slow
+        self._has_answered = False
+        self.answered = self._note_answer
 
     async def request(
         self,
@@ -53,12 +71,27 @@ class Api(Transport):
         content: str = JSON,
     ) -> Body:
         """As every Transport; what only asks is asked again after a connection that broke, and a server that was busy."""
-        for pause in _PAUSES if method == "GET" else ():
-            try:
-                return await super().request(method, path, query=query, body=body, content=content)
-            except ApiUnavailable as error:
-                await asyncio.sleep(min(error.retry_after or pause, _LONGEST_PAUSE))
-        return await super().request(method, path, query=query, body=body, content=content)
+        loop = asyncio.get_running_loop()
+        began, timer = loop.time(), loop.call_later(_SILENCE, self._tell_silence)
+        try:
+            for pause in _PAUSES if method == "GET" else ():
+                try:
+                    return await super().request(method, path, query=query, body=body, content=content)
+                except ApiUnavailable as error:
+                    if loop.time() - began > _ENOUGH:
+                        raise
+                    await asyncio.sleep(min(error.retry_after or pause, _LONGEST_PAUSE))
+            return await super().request(method, path, query=query, body=body, content=content)
+        finally:
+            timer.cancel()
+
+    def _note_answer(self, _verb: str, status: int, _seconds: float) -> None:
+        self._has_answered = self._has_answered or status != 0
+
+    def _tell_silence(self) -> None:
+        if not self._has_answered:
+            self._has_answered = True
+            self._slow(f"no answer from {self.server} yet: it is waited for, {REQUEST.total:.0f} s at most")
 
     # --- CiJobs ---------------------------------------------------------------------------------------------------------
 
@@ -165,8 +198,8 @@ class Api(Transport):
 
 
 @asynccontextmanager
-async def connected(target: Target) -> AsyncIterator[Api]:
-    """A connection to the cluster that a command means.
+async def connected(target: Target, slow: Callable[[str], None] = lambda _text: None) -> AsyncIterator[Api]:
+    """A connection to the cluster that a command means; `slow` as for `Api`.
 
     Raises:
         CliError: there is no cluster to talk to; the message says what to do.
@@ -174,7 +207,8 @@ async def connected(target: Target) -> AsyncIterator[Api]:
     place = await place_of(target)
     client_ = client.ApiClient(place.configuration)
     client_.user_agent = f"cijob/{__version__}"
-    api = Api(client_, place.namespace, context=place.context)
+    flag = f" -n {target.namespace}" if target.namespace else ""
+    api = Api(client_, place.namespace, context=place.context, flag=flag, slow=slow)
     try:
         yield api
     finally:
@@ -191,7 +225,7 @@ def with_api(target: Target, command: Callable[[Api], Awaitable[T]]) -> T:
 
     async def run() -> T:
         _hear_interrupts()
-        async with connected(target) as api:
+        async with connected(target, lambda text: click.echo(f"cijob: {text}", err=True)) as api:
             try:
                 return await command(api)
             except ApiError as error:

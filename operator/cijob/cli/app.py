@@ -32,6 +32,19 @@ COMMANDS = {
     "completion": "completion",
 }
 
+#: What other tools call what is done here.
+_ELSEWHERE = {
+    **dict.fromkeys(("get", "list", "ps", "watch"), "ls"),
+    **dict.fromkeys(("log", "tail", "attach"), "logs"),
+    **dict.fromkeys(("exec", "ssh", "sh"), "shell"),
+    **dict.fromkeys(("stop", "kill", "abort"), "cancel"),
+    **dict.fromkeys(("apply", "create", "submit", "start"), "run"),
+    **dict.fromkeys(("rerun", "restart"), "retry"),
+    **dict.fromkeys(("show", "status"), "describe"),
+    "rm": "delete",
+    "check": "doctor",
+    "version": "--version",
+}
 #: What comes with the extra `cli`, and not with the operator's own packages.
 _EXTRA = frozenset({"rich", "yaml"})
 #: Options of nearly every command, with a value each, that say where it acts.
@@ -67,8 +80,8 @@ class Commands(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from difflib import get_close_matches
 
-            near = get_close_matches(args[0], COMMANDS, n=1)
-            meant = f"did you mean {near[0]}?" if near else f"`{ctx.command_path} --help` lists them all."
+            near = _ELSEWHERE.get(args[0]) or next(iter(get_close_matches(args[0], COMMANDS, n=1)), None)
+            meant = f"did you mean {near}?" if near else f"`{ctx.command_path} --help` lists them all."
             ctx.fail(f"There is no command {args[0]!r}: {meant}")
         return super().resolve_command(ctx, args)
 

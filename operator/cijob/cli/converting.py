@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,13 +13,13 @@ from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.importing import import_pipeline, root_of, tell, tell_ref
 from cijob.cli.pipeline.jobs import ANNOTATION_JOB, ANNOTATION_STAGE, stem
+from cijob.cli.pipeline.selection import named
 from cijob.cli.repository import is_detached, ref_of
 from cijob.cli.yamltext import Dumper, dump
 from cijob.importers.gitlab.findings import incomplete
 from cijob.importers.gitlab.model import Request, Severity, When
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from cijob.importers.gitlab.model import Finding, PipelineJob
@@ -55,8 +54,8 @@ def convert(wanted: Wanted) -> int:
     if is_detached(request.ref) or not (request.ref.branch or request.ref.tag):
         tell_ref(request.ref)
     pipeline = import_pipeline(root, request)
-    jobs = _chosen(pipeline.jobs, wanted.jobs)
-    chosen = {job.name for job in jobs}
+    chosen = named(pipeline, wanted.jobs) if wanted.jobs else {job.name for job in pipeline.jobs}
+    jobs = [job for job in pipeline.jobs if job.name in chosen]
     findings = [one for one in pipeline.findings if not wanted.jobs or not one.job or one.job in chosen]
     if wanted.output_dir is not None:
         _write(jobs, wanted.output, wanted.output_dir)
@@ -99,23 +98,6 @@ def _request(wanted: Wanted, root: Path) -> Request:
         git_ref=ref,
         git_secret=secret,
     )
-
-
-def _chosen(jobs: Sequence[PipelineJob], wanted: tuple[str, ...]) -> list[PipelineJob]:
-    """The jobs that are asked for by their own name or that of all parallel ones; all where none is named."""
-    found = [job for job in jobs if not wanted or job.name in wanted or _base(job) in wanted]
-    known = {name for job in jobs for name in (job.name, _base(job))}
-    for name in wanted:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            meant = f"Did you mean {near[0]}?" if near else f"These run: {', '.join(job.name for job in jobs)}."
-            raise CliError(f"no job {name} runs in this pipeline", meant)
-    return found
-
-
-def _base(job: PipelineJob) -> str:
-    """The name that all parallel ones of a job share."""
-    return str(job.spec.get("variables", {}).get("CI_JOB_GROUP_NAME", job.name))
 
 
 def _body(job: PipelineJob) -> dict[str, Any]:

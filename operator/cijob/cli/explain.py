@@ -50,6 +50,11 @@ def explained(error: ApiError, server: str, namespace: str) -> CliError:
         return _forbidden(message, namespace)
     if error.status == _UNPROCESSABLE:
         return CliError(_INVALID.sub("the cluster refuses this: ", message, count=1))
+    if error.status and not error.reason:
+        return CliError(
+            f"{server}, or a proxy before it, answers {error.status} and not as an API server does: {message}",
+            "Is it the right address? `kubectl cluster-info` asks too; HTTPS_PROXY and NO_PROXY say which proxy is asked.",
+        )
     return CliError(message)
 
 

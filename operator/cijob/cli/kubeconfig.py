@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,13 +17,15 @@ from kubernetes.aio.config.kube_config import KubeConfigMerger
 from cijob.cli.errors import CliError, Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cijob.cli.options import Target
 
 _HOME: Final = "~/.kube/config"
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+#: How the client quotes what the command wrote to its standard error.
+_BYTES: Final = re.compile(r"\bb'(.*)'$")
 _HINT: Final = "Set KUBECONFIG or --kubeconfig to a kubeconfig file; `kubectl config get-contexts` lists its contexts."
 
 
@@ -96,11 +99,39 @@ async def _of_files(paths: str, target: Target) -> Place:
             f"Did you mean {near[0]}?" if near else f"Those that there are: {known}.",
         )
     configuration = client.Configuration()
-    await config.load_kube_config(  # type: ignore[no-untyped-call]  # no types there
-        config_file=paths, context=wanted, client_configuration=configuration
-    )
+    with _heard() as said:
+        await config.load_kube_config(  # type: ignore[no-untyped-call]  # no types there
+            config_file=paths, context=wanted, client_configuration=configuration
+        )
+    if said:  # the requests would be those of nobody, and refused for want of rights
+        raise CliError(
+            f"the kubeconfig's command for credentials failed: {said[-1]}",
+            f"It is users[].user.exec of {paths}, for the context {wanted}: `kubectl get pods` runs it, too. Install it, or log in.",
+        )
     namespace = target.namespace or contexts[wanted].get("namespace") or "default"
     return Place(configuration, str(namespace), str(wanted))
+
+
+@contextmanager
+def _heard() -> Iterator[list[str]]:
+    """What the client only logs when it goes on without credentials (`load_from_exec_plugin` in its kube_config)."""
+    said: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(_BYTES.sub(r"\1", " ".join(record.getMessage().split())))
+
+    logger, handler = logging.getLogger("kubernetes.aio.config.kube_config"), Handler(logging.ERROR)
+    level, propagates = logger.level, logger.propagate
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagates
 
 
 def _in_cluster(target: Target, paths: str) -> Place:

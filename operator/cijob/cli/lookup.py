@@ -7,6 +7,8 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
+import click
+
 from cijob import names
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import is_kind_missing
@@ -14,7 +16,7 @@ from cijob.errors import ApiError, ApiNotFound
 from cijob.transport import CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cijob.cli.api import Api
     from cijob.transport import Body
@@ -24,6 +26,10 @@ _BAD_REQUEST: Final = 400
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 #: How kubectl names the kinds in front of a name: `cijob wait $(cijob ls -o name)` has to work.
 _KINDS: Final = re.compile(r"(?:cij|cijobs?|cijobs?\.cijob\.dev|bp|buildpools?|buildpools?\.cijob\.dev)/")
+
+
+class NotThereError(CliError):
+    """There is nothing of a name."""
 
 
 def bare(name: str) -> str:
@@ -47,19 +53,54 @@ async def find_job(api: Api, namespace: str, name: str) -> Body:
         except ApiNotFound as error:
             if is_kind_missing(error):
                 raise
-    raise CliError(f"there is no CiJob {name} in the namespace {namespace}", await _job_hint(api, namespace, name))
+    hint = await _job_hint(api, namespace, name)
+    raise NotThereError(f"there is no CiJob {name} in the namespace {namespace}", hint)
 
 
-async def labelled_jobs(api: Api, namespace: str | None, selector: str | None) -> list[Body]:
-    """The CiJobs of a namespace, or of all, that have some labels.
+async def find_jobs(
+    api: Api, namespace: str, wanted: Sequence[str], *, ignore_missing: bool = False
+) -> tuple[list[Body], int]:
+    """The CiJobs of these names, each once, and how many there are none of: each of these is told, unless they are ignored.
 
     Raises:
-        CliError: the selector cannot be read.
         ApiError: the API server refused or did not answer.
     """
+    jobs, missing = [], 0
+    for name in dict.fromkeys(map(bare, wanted)):
+        try:
+            jobs.append(await find_job(api, namespace, name))
+        except CliError as error:
+            if ignore_missing and isinstance(error, NotThereError):
+                continue
+            tell(error)
+            missing += 1
+    return jobs, missing
+
+
+def tell(error: CliError) -> None:
+    """An error of one CiJob of several, as `main` shows one that ends the command."""
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(error.hint, err=True)
+
+
+async def labelled_jobs(api: Api, namespace: str | None, selector: str | None, fields: str | None = None) -> list[Body]:
+    """The CiJobs of a namespace, or of all, that have some labels, and values of fields.
+
+    Raises:
+        CliError: a selector cannot be read.
+        ApiError: the API server refused or did not answer.
+    """
+    asked = {"labelSelector": selector or "", "fieldSelector": fields or ""}
     try:
-        return (await api.list_jobs(namespace, {"labelSelector": selector} if selector else {}))[0]
+        return (await api.list_jobs(namespace, {key: value for key, value in asked.items() if value}))[0]
     except ApiError as error:
+        if error.status == _BAD_REQUEST and fields is not None and (selector is None or "field" in error.message):
+            raise CliError(
+                f"{fields!r} chooses no fields: {error.message.strip()}",
+                "Write it as status.phase=Failed or spec.poolName!=default; metadata.name is the third that there is.",
+                Exit.USAGE,
+            ) from error
         if selector is None or error.status != _BAD_REQUEST:
             raise
         raise CliError(
@@ -132,3 +173,14 @@ async def missing_namespace(api: Api, namespace: str) -> str:
     near = nearest(namespace, known)
     meant = f"did you mean {near}?" if near else "`kubectl get namespaces` lists them."
     return f"There is no namespace {namespace}: {meant}"
+
+
+async def check_namespace(api: Api, namespace: str | None) -> None:
+    """Tells a namespace that is not there from an empty one; None, for all, is there.
+
+    Raises:
+        CliError: it is not there.
+    """
+    if namespace and (said := await missing_namespace(api, namespace)):
+        message, _, hint = said.partition(": ")
+        raise CliError(message[:1].lower() + message[1:], hint[:1].upper() + hint[1:])

@@ -36,8 +36,17 @@ async def test_cancel_is_graceful_then_immediate_and_says_the_state(cluster: Fak
         assert (again.code, again.out) == (0, "cijob.cijob.dev/x is being cancelled already\n")
         now = await kit.run("cancel", "x", "--now")
         assert (now.code, cluster.jobs["x"]["spec"]["cancel"]) == (0, "Immediate")
+        assert "afterScript may run still" in now.out, "a Pod is told once how it is stopped"
         assert (await kit.run("cancel", "x")).code == 0
         assert cluster.jobs["x"]["spec"]["cancel"] == "Immediate", "never taken back"
+
+
+async def test_cancel_now_leaves_after_script_out(cluster: FakeCluster, tmp_path: Path) -> None:
+    await cluster.put("x", status=RUNNING)
+    async with cluster.serving(tmp_path) as kit:
+        answer = await kit.run("cancel", "x", "--now")
+    assert (answer.code, cluster.jobs["x"]["spec"]["cancel"]) == (0, "Immediate")
+    assert answer.out.endswith("its script is asked to end, and afterScript does not run\n")
 
 
 async def test_cancel_leaves_what_has_ended_alone(cluster: FakeCluster, tmp_path: Path) -> None:
@@ -68,7 +77,28 @@ async def test_cancel_by_labels(cluster: FakeCluster, tmp_path: Path) -> None:
     assert "there are no CiJobs with the labels team=none" in nobody.err
 
 
-@pytest.mark.parametrize("arguments", [["cancel"], ["cancel", "x", "-l", "a=b"], ["wait"], ["delete"]])
+async def test_cancel_all_ends_what_has_not_ended(cluster: FakeCluster, tmp_path: Path) -> None:
+    async with cluster.serving(tmp_path) as kit:
+        assert "there are no CiJobs in the namespace" in (await kit.run("cancel", "--all")).err
+        await cluster.put("done", status=SUCCEEDED)
+        assert (await kit.run("cancel", "--all")).err.startswith("nothing to cancel: ")
+        await cluster.put("x", status=RUNNING)
+        answer = await kit.run("cancel", "--all")
+    assert (answer.code, cluster.jobs["x"]["spec"]["cancel"]) == (0, "Graceful")
+    assert [line.partition(" ")[0] for line in answer.out.splitlines()] == ["cijob.cijob.dev/x"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["cancel"],
+        ["cancel", "x", "-l", "a=b"],
+        ["cancel", "x", "--all"],
+        ["delete", "x", "--all"],
+        ["wait"],
+        ["delete"],
+    ],
+)
 async def test_what_is_meant_has_to_be_said(cluster: FakeCluster, tmp_path: Path, arguments: list[str]) -> None:
     async with cluster.serving(tmp_path) as kit:
         answer = await kit.run(*arguments)
@@ -239,3 +269,27 @@ async def test_a_job_that_runs_is_not_retried(cluster: FakeCluster, tmp_path: Pa
         answer = await kit.run("retry", "x")
     assert (answer.code, len(cluster.jobs)) == (1, 1)
     assert "x has not ended: it is Running" in answer.err
+
+
+async def test_delete_all_asks_about_what_runs_and_a_name_that_is_not_there_may_be_ignored(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    await cluster.put("done", status=SUCCEEDED)
+    await cluster.put("x", status=RUNNING)
+    async with cluster.serving(tmp_path) as kit:
+        refused = await kit.process("delete", "--all")
+        assert (refused.code, len(cluster.jobs)) == (1, 2), refused
+        assert "x has not ended" in refused.err
+        assert (await kit.run("delete", "--all", "--yes")).code == 0
+        assert not cluster.jobs
+        assert (await kit.run("delete", "x")).code == 1
+        ignored = await kit.run("delete", "x", "--ignore-not-found")
+        assert (ignored.code, ignored.out, ignored.err) == (0, "", "")
+        assert (await kit.run("delete", "", "--ignore-not-found")).code == 1, "a variable of the shell is unset"
+
+
+async def test_what_to_type_names_the_namespace_that_was_typed(cluster: FakeCluster, tmp_path: Path) -> None:
+    await cluster.put("x", status=RUNNING)
+    async with cluster.serving(tmp_path) as kit:
+        assert "`cijob cancel x`" in (await kit.run("retry", "x")).err
+        assert "`cijob cancel x -n team-a`" in (await kit.run("retry", "x", "-n", "team-a")).err

@@ -20,7 +20,7 @@ from cijob.cli.options import Target
 from cijob.errors import ApiUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def talking(*troubles: str) -> AsyncIterator[tuple[Api, list[str]]]:
+async def talking(
+    *troubles: str, slow: Callable[[str], None] = lambda _text: None
+) -> AsyncIterator[tuple[Api, list[str]]]:
     """A client of a server that has these troubles first, then none; and what it was asked."""
     left, asked = list(troubles), list[str]()
 
@@ -44,7 +46,7 @@ async def talking(*troubles: str) -> AsyncIterator[tuple[Api, list[str]]]:
     application.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(application) as running:
         configuration = client.Configuration(host=str(running.make_url("")).rstrip("/"))
-        api = Api(client.ApiClient(configuration), "team-a")
+        api = Api(client.ApiClient(configuration), "team-a", slow=slow)
         try:
             yield api, asked
         finally:
@@ -65,6 +67,18 @@ async def test_a_server_that_stays_away_is_no_endless_wait() -> None:
         assert asked == ["GET"] * 3
 
 
+async def test_a_server_that_is_silent_is_told_once_and_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SILENCE", 0.0)
+    monkeypatch.setattr(module, "_ENOUGH", -1.0)
+    told: list[str] = []
+    async with talking("busy", slow=told.append) as (api, asked):
+        with pytest.raises(ApiUnavailable):
+            await api.get_job("team-a", "x")
+        await api.get_job("team-a", "x")
+        assert asked == ["GET"] * 2
+    assert [text.partition(" from ")[0] for text in told] == ["no answer"]
+
+
 async def test_what_changes_something_is_sent_once() -> None:
     async with talking("busy") as (api, asked):
         with pytest.raises(ApiUnavailable):
@@ -79,7 +93,7 @@ def test_an_interrupt_wakes_a_command_that_sleeps(monkeypatch: pytest.MonkeyPatc
     """
 
     @asynccontextmanager
-    async def connected(_target: Target) -> AsyncIterator[None]:
+    async def connected(_target: Target, _slow: object) -> AsyncIterator[None]:
         yield
 
     async def sleep(_api: object) -> None:

@@ -66,6 +66,14 @@ def test_a_typo_is_answered_with_the_nearest_command() -> None:
     assert "did you mean describe?" in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("get", "ls"), ("exec", "shell"), ("stop", "cancel"), ("rm", "delete"), ("version", "--version")],
+)
+def test_what_other_tools_call_it_is_answered_with_what_it_is_called_here(word: str, meant: str) -> None:
+    assert f"did you mean {meant}?" in cijob(word, "x").stderr
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_and_option_is_documented(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)

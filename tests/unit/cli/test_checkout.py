@@ -488,7 +488,14 @@ def test_any_depth_is_one_that_git_takes(text: str) -> None:
 
 def test_the_depth_is_that_of_gitlab_unless_the_job_says_another() -> None:
     assert depth_of({}) == 20
-    assert [depth_of({"GIT_DEPTH": text}) for text in ("50", " 7 ", "0", "", "9" * 30)] == [50, 7, 0, 0, 2**31 - 1]
+    assert [depth_of({"GIT_DEPTH": text}) for text in ("50", " 7 ", "0", "", "9" * 30, "9" * 5000)] == [
+        50,
+        7,
+        0,
+        0,
+        2**31 - 1,
+        2**31 - 1,
+    ]
 
 
 def test_a_job_trusts_its_working_directory_unless_it_sets_gits_settings_itself() -> None:

@@ -48,7 +48,8 @@ def serving(job: CiJobBuilder, *pods: Body) -> Server:
 async def described(server: Server, capsys: pytest.CaptureFixture[str], flag: str = "") -> str:
     """What `cijob describe build-42` prints."""
     async with server.api() as api:
-        assert await describe(api, "team-a", "build-42", None, flag=flag) == 0
+        api.flag = flag
+        assert await describe(api, "team-a", ["build-42"], None) == 0
     return capsys.readouterr().out
 
 
@@ -198,16 +199,23 @@ async def test_facts_name_pipeline_repository_services_and_retries(capsys: pytes
 async def test_the_job_itself_is_printed_where_that_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     server = serving(a_failure())
     async with server.api() as api:
-        await describe(api, "team-a", "build-42", "name", flag="")
+        await describe(api, "team-a", ["cijob/build-42"], "name")
     assert capsys.readouterr().out == "cijob.cijob.dev/build-42\n"
 
 
-async def test_a_name_that_is_not_there_is_answered_with_the_nearest() -> None:
+async def test_several_are_told_one_behind_the_other_and_a_name_that_is_not_there_with_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     server = serving(a_failure())
+    server.objects[f"{JOBS}/build-43"] = a_failure().with_meta(name="build-43").body
     async with server.api() as api:
-        with pytest.raises(CliError, match="there is no CiJob biuld-42") as caught:
-            await describe(api, "team-a", "biuld-42", None, flag="")
-    assert caught.value.hint == "Did you mean build-42?"
+        assert await describe(api, "team-a", ["build-42", "biuld-42", "build-43"], None) == 1
+    out, err = capsys.readouterr()
+    assert [line for line in out.splitlines() if line.startswith("build-")] == [
+        "build-42: Failed, ScriptFailed, exit code 7",
+        "build-43: Failed, ScriptFailed, exit code 7",
+    ]
+    assert err == "error: there is no CiJob biuld-42 in the namespace team-a\nDid you mean build-42?\n"
 
 
 # --- pools

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,14 @@ from cijob.cli.errors import CliError
 from cijob.cli.looking import listing
 from cijob.cli.looking.jobs import having, headers, in_order, row
 from cijob.cli.looking.listing import Wanted, list_once, picture
+from tests.e2e.cijob import on_a_terminal
 from tests.unit.builders import CiJobBuilder, a_cijob, at, stamp
+from tests.unit.cli.acting_world import ROOT, FakeCluster
 from tests.unit.cli.looking_world import Server, fresh_consoles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 Body = dict[str, Any]
 JOBS = "/apis/cijob.dev/v1alpha1/namespaces/team-a/cijobs"
@@ -118,6 +122,38 @@ async def test_the_list_of_a_namespace_that_is_not_there_names_the_nearest() -> 
     assert "Did you mean team-a?" in caught.value.hint
 
 
+async def test_names_are_listed_and_one_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    server = Server()
+    server.lists[JOBS] = [named("a"), named("b")]
+    server.objects = {f"{JOBS}/a": named("a"), f"{JOBS}/b": named("b")}
+    async with server.api() as api:
+        assert await list_once(api, Wanted(namespace="team-a", names=("b",), output="json")) == 0
+        assert json.loads(capsys.readouterr().out)["metadata"]["name"] == "b", "itself, and no list"
+        assert await list_once(api, Wanted(namespace="team-a", names=("a", "bb"), output="name")) == 1
+        assert capsys.readouterr() == (
+            "cijob.cijob.dev/a\n",
+            "error: there is no CiJob bb in the namespace team-a\nDid you mean b?\n",
+        )
+
+
+async def test_a_watch_of_names_shows_them_only(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = Wanted(namespace="team-a", names=("b",), output="name")
+    await listing._watch_lines(_watched([named("a"), named("b")]), wanted)
+    assert capsys.readouterr().out == "cijob.cijob.dev/b\n"
+
+
+async def test_fields_are_chosen_by_the_api_server_and_told_where_it_does_not_know_them() -> None:
+    server = Server()
+    server.lists[JOBS] = [named("a")]
+    async with server.api() as api:
+        await list_once(api, Wanted(namespace="team-a", fields="status.phase=Failed"))
+        assert server.asked[-1][1]["fieldSelector"] == "status.phase=Failed"
+        server.refuse(JOBS, 400, "field label not supported: status.reason")
+        with pytest.raises(CliError, match="chooses no fields: field label not supported") as caught:
+            await list_once(api, Wanted(namespace="team-a", fields="status.reason=x", selector="a=b"))
+    assert "status.phase=Failed" in caught.value.hint
+
+
 async def test_labels_are_chosen_by_the_api_server(capsys: pytest.CaptureFixture[str]) -> None:
     server = Server()
     server.lists[JOBS] = [named("a")]
@@ -150,6 +186,20 @@ async def test_a_watch_as_json_has_an_object_for_each_version(capsys: pytest.Cap
         versions.append(found["metadata"]["resourceVersion"])
         text = text.lstrip()[end:]
     assert versions == ["100", "101"]
+
+
+async def test_a_terminal_that_cannot_move_its_cursor_gets_lines_at_once(tmp_path: Path) -> None:
+    cluster = FakeCluster()
+    await cluster.put("x")
+    async with cluster.serving(tmp_path) as kit:
+        variables = {"KUBECONFIG": str(kit.kubeconfig), "PYTHONPATH": str(ROOT / "operator"), "TERM": "dumb"}
+
+        def watch() -> bytes:
+            command = [sys.executable, "-m", "cijob.cli", "ls", "--watch"]
+            with on_a_terminal(command, variables) as terminal:
+                return terminal.wait_for(b"Pending", 60)
+
+        assert b"\x1b" not in await asyncio.to_thread(watch)
 
 
 @pytest.mark.parametrize("height", [4, 10, 100])

@@ -63,6 +63,21 @@ def test_who_names_a_manual_job_wants_it_to_run(folder: Path) -> None:
     assert (names(made), made.play) == (["deploy"], frozenset({"deploy"}))
 
 
+def test_a_job_that_needs_a_manual_one_is_refused_unless_that_is_named_too(folder: Path) -> None:
+    file = folder / ".gitlab-ci.yml"
+    file.write_text("""
+default: {image: alpine}
+ask me: {script: [x], when: manual}
+between: {script: [x], needs: [ask me]}
+last: {script: [x], needs: [between]}
+""")
+    with pytest.raises(CliError) as refused:
+        planned(file, jobs=("last",))
+    assert refused.value.message == "between needs ask me, which is manual"
+    assert refused.value.hint == "Start that, too: --manual 'ask me'"
+    assert names(planned(file, jobs=("last",), manual=("ask me",))) == ["ask me", "between", "last"]
+
+
 def test_strict_refuses_what_is_not_converted_but_only_in_jobs_that_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,12 +10,14 @@ import pytest
 from cijob.cli.errors import CliError
 from cijob.cli.looking.top import top
 from cijob.cli.looking.usage import Use, cpu_text, memory_text, of_metrics, of_summary, pod_uses
+from cijob.errors import ApiNotFound
 from tests.unit.cli.looking_world import Server, fresh_consoles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Body = dict[str, Any]
+GROUP = "/apis/cijob.dev/v1alpha1"
 PODS = "/api/v1/namespaces/team-a/pods"
 METRICS = "/apis/metrics.k8s.io/v1beta1/namespaces/team-a/pods"
 SUMMARY = "/api/v1/nodes/node-1/proxy/stats/summary"
@@ -142,9 +144,21 @@ async def test_labels_choose_jobs_and_not_their_pods(capsys: pytest.CaptureFixtu
 async def test_where_nothing_runs_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     server = Server()
     server.lists[PODS] = []
+    server.objects = {GROUP: {}, "/api/v1/namespaces/team-a": {}}
     await run(server)
     assert capsys.readouterr().err == "No job runs in the namespace team-a.\n"
-    assert len(server.asked) == 1
+
+
+async def test_where_nothing_can_run_that_is_said() -> None:
+    server = Server()
+    server.lists[PODS] = []
+    server.refuse(GROUP, 404, "404 page not found\n")
+    with pytest.raises(ApiNotFound, match="404 page not found"):
+        await run(server)
+    server.refused.clear()
+    server.objects[GROUP] = {}
+    with pytest.raises(CliError, match="there is no namespace team-a"):
+        await run(server)
 
 
 def test_an_amount_that_is_not_known_is_empty_and_adds_nothing() -> None:

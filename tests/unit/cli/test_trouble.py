@@ -99,6 +99,34 @@ async def test_a_kubeconfig_that_is_none_is_no_traceback(tmp_path: Path, content
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["no-such-plugin"], "No such file or directory: 'no-such-plugin'"),
+        (["sh", "-c", "echo expired: run acme login >&2; exit 3"], "process returned 3. expired: run acme login"),
+        (["echo", "nonsense"], "failed to decode process output"),
+        (
+            ["echo", '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {}}'],
+            "missing token",
+        ),
+    ],
+)
+async def test_a_command_for_credentials_that_fails_is_no_lack_of_rights(
+    cluster: FakeCluster, tmp_path: Path, command: list[str], said: str
+) -> None:
+    async with cluster.serving(tmp_path) as kit:
+        config = json.loads(kit.kubeconfig.read_text())
+        name, *arguments = command
+        plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": name, "args": arguments}
+        config["users"][0]["user"] = {"exec": plugin}
+        kit.kubeconfig.write_text(json.dumps(config))
+        answer = await kit.process("cancel", "x")
+    assert answer.code == 1
+    assert answer.err.startswith("error: the kubeconfig's command for credentials failed: ")
+    assert said in answer.err
+    assert cluster.asked == []
+
+
 async def test_a_context_can_be_chosen_where_none_is_current(cluster: FakeCluster, tmp_path: Path) -> None:
     await cluster.put("x", status=SUCCEEDED)
     async with cluster.serving(tmp_path) as kit:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 PODS = "/api/v1/namespaces/a/pods"
 WATCH = f"{PODS}?watch=true&resourceVersion=1"
-SECONDS = 5
+SECONDS = 30
 
 
 class Server:

@@ -19,7 +19,7 @@ from cijob.importers.gitlab.model import ImportFailed, Request, TooMuch
 from cijob.importers.gitlab.pipeline import load
 from cijob.importers.gitlab.regexps import compile_regexp, found_in
 from cijob.importers.gitlab.variables import expand
-from tests.unit.gitlab.loading import FILE, errors, refused
+from tests.unit.gitlab.loading import FILE, errors, job, refused
 
 
 class TestRegexps:
@@ -46,6 +46,31 @@ class TestRegexps:
     def test_that_repeat_more_often_than_can_be_counted_are_wrong(self) -> None:
         (error,) = errors("rules: [{if: '$CI =~ /a{99999999999999999999}/'}]")
         assert "is not a regular expression" in error
+
+
+@pytest.mark.parametrize("digits", ["1" * 5000, "0x" + "1" * 5000, "1" * 5000 + ":30", "0." + "1" * 5000])
+def test_numbers_of_more_digits_than_python_reads_are_refused_where_they_stand(digits: str) -> None:
+    (error,) = errors(f"variables: {{A: {digits}}}")
+    assert error == f": {digits[:60]}... without quotes is a number that is too long; put it in quotes"
+
+
+@pytest.mark.parametrize(
+    "timeout", ["1e400h", "'" + "1" * 5000 + "'", "'" + "1" * 5000 + ":00'", "'" + "1" * 400 + "h'"]
+)
+def test_durations_that_no_clock_counts_are_refused(timeout: str) -> None:
+    (error,) = errors(f"timeout: {timeout}")
+    assert "is not a duration" in error
+    assert len(error) < 150
+
+
+def test_a_port_or_a_depth_of_too_many_digits_is_none() -> None:
+    many = "1" * 5000
+    assert (
+        "ports"
+        not in job(f"services: [{{name: a, variables: {{HEALTHCHECK_TCP_PORT: '{many}'}}}}]").spec["services"][0]
+    )
+    depth = errors(f"variables: {{GIT_DEPTH: '{many}'}}", git_url="https://x.test/a")
+    assert depth[0].endswith("is not a number of commits")
 
 
 def test_a_matrix_is_not_made_before_it_is_counted() -> None:

@@ -40,6 +40,10 @@ def _job(conditions: str) -> str:
             "except:variables: $CI_PROJECT_VISIBILITY is not set here, and so this does not hold; give it with --var",
         ),
         (
+            "only: [main@group/project]",
+            "only:refs: $CI_PROJECT_PATH is not set here, and so it is taken to be the one that is named; give it with --var",
+        ),
+        (
             "rules: [{exists: [$CI_PROJECT_NAMESPACE/x]}]",
             "rules:exists: $CI_PROJECT_NAMESPACE is not set here, give it with --var",
         ),

@@ -102,8 +102,18 @@ def test_jobs_are_chosen_by_name_and_all_parallel_ones_by_theirs(folder: Path) -
     assert len(documents(convert(folder, "--job", "unit: tests").stdout)) == 2
     assert len(documents(convert(folder, "--job", "unit: tests 2/2").stdout)) == 1
     done = convert(folder, "--job", "bild")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("\nerror: no job bild runs in this pipeline\nDid you mean build?\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("\nerror: there is no job 'bild' in this pipeline\nDid you mean build?\n")
+
+
+def test_a_job_that_does_not_run_now_is_told_apart_from_one_that_is_not_there(folder: Path) -> None:
+    (folder / ".gitlab-ci.yml").write_text(
+        "default: {image: i}\na: {script: [x]}\nb: {script: [x], parallel: 2, only: [tags]}\n"
+    )
+    done = convert(folder, "--job", "b")
+    assert done.returncode == 2
+    assert "there is no job 'b' in this pipeline\nBy its conditions it does not run now: choose another" in done.stderr
+    assert len(documents(convert(folder, "--job", "b", "--tag", "v1").stdout)) == 2
 
 
 def test_options_reach_the_jobs(folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_only_files_that_are_the_repositorys_are_found(tmp_path: Path) -> None:
 
 def test_globs_find_files_but_nothing_of_git(files: Files) -> None:
     assert files.glob("**/*.yml") == [".gitlab-ci.yml", "ci/deep/two.yml", "ci/one.yml"]
-    assert files.glob("/ci/*.yml") == ["ci/one.yml"]
+    assert files.glob("/ci/*.yml") == []  # a / at the start is a part of the pattern to GitLab
     assert files.wildcard("ci/**.yml") == ["ci/deep/two.yml", "ci/one.yml"]
     assert files.glob("nowhere/*") == []
 

@@ -53,6 +53,21 @@ JOBS = st.dictionaries(st.sampled_from(JOB_KEYS), JUNK, max_size=5)
 def test_junk_is_converted_or_refused(one: dict[str, Any], other: dict[str, Any], whole: dict[str, Any]) -> None:
     good = {"image": "alpine:3", "script": ["x"]}
     text = yaml.safe_dump({**whole, "a": {**good, **one}, "b": {**good, **other}})
+    _is_taken_or_refused(text)
+
+
+@given(st.dictionaries(st.sampled_from(["type", "default", "options", "regex", "rules", "x"]), JUNK, max_size=4), JUNK)
+@example({"type": ["string"], "default": "x"}, None)
+@settings(max_examples=200, deadline=None)
+def test_a_junk_input_is_put_in_or_refused(option: dict[str, Any], value: Any) -> None:  # noqa: ANN401  any value of YAML
+    header = {"spec": {"inputs": {"a": option, "b": value}}}
+    text = yaml.safe_dump_all(
+        [header, {"job": {"image": "alpine:3", "script": ["$[[ inputs.a ]]", "$[[ inputs.b ]]"]}}]
+    )
+    _is_taken_or_refused(text)
+
+
+def _is_taken_or_refused(text: str) -> None:
     try:
         pipeline = loaded(text)
     except ImportFailed as error:
@@ -69,6 +84,7 @@ def _is_good(pipeline: Pipeline) -> None:
     assert not failed(pipeline.findings)
     assert told(pipeline.findings) or not pipeline.findings
     names = [job.name for job in pipeline.jobs]
+    assert len(set(names)) == len(names)
     for job in pipeline.jobs:
         assert validate_spec(CiJobSpec.model_validate(job.spec)) == []
         assert job.stage in pipeline.stages

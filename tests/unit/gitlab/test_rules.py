@@ -164,6 +164,7 @@ def test_changes_are_compared_with_what_changed(changes: object, changed: tuple[
     ("exists", "holds"),
     [
         (["Dockerfile"], True),
+        (["/Dockerfile"], False),
         (["docs/*.md"], True),
         (["*.md"], False),
         (["**/*.go"], True),
@@ -175,6 +176,12 @@ def test_changes_are_compared_with_what_changed(changes: object, changed: tuple[
 )
 def test_files_are_looked_for(exists: object, holds: bool) -> None:
     assert judged({"rules": [{"exists": exists}]}, NAME="Dockerfile").included is holds
+
+
+@pytest.mark.parametrize("key", ["exists", "changes"])
+def test_a_path_that_can_match_nothing_is_told(key: str) -> None:
+    (note,) = judged({"rules": [{key: ["/Dockerfile"]}]}, replace(BRANCH, changed=("Dockerfile",))).findings
+    assert note.message == "/Dockerfile matches nothing, as in GitLab: write it without the / at its start"
 
 
 def test_what_is_decided_otherwise_than_in_gitlab_is_told() -> None:
@@ -232,6 +239,12 @@ def test_with_workflow_rules_a_job_without_conditions_runs_for_merge_requests_to
     assert not judged({"except": ["merge_requests"]}, MERGE, workflow_rules=True).included
     assert not judged({"only": {"variables": ["$CI"]}}, MERGE, workflow_rules=True).included
     assert not judged({}, MERGE).included
+
+
+@pytest.mark.parametrize(("path", "included"), [("group/project", True), ("group/other", False)])
+def test_a_project_that_the_user_gives_counts_for_only(path: str, included: bool) -> None:
+    found = judged({"only": ["main@group/project"]}, SCHEDULE, CI_PROJECT_PATH=path)
+    assert (found.included, found.findings) == (included, ())
 
 
 def test_a_source_that_the_user_gives_counts_for_only_as_for_rules() -> None:

@@ -85,14 +85,44 @@ class TestDaemon:
             "docker-compose up",
             "sudo docker ps",
             "a=$(docker ps)",
+            "DOCKER_BUILDKIT=1 docker build .",
+            "cd a && A='b c' D=\"e f\" docker build .",
+            "time docker build .",
+            "exec docker run x",
+            "sudo -E docker ps",
+            "! docker ps",
+            "{ docker ps; }",
+            "docker ps | xargs docker rm",
+            "/usr/bin/docker ps",
+            "docker \\\n  run x",
         ],
     )
     def test_is_called_by(self, script: str) -> None:
         assert calls_docker(script)
 
-    @pytest.mark.parametrize("script", ["echo docker build", "cd docker", "apt-get install docker.io", "./docker run"])
+    @pytest.mark.parametrize(
+        "script",
+        [
+            "echo docker build",
+            "cd docker",
+            "apt-get install docker.io",
+            "./docker run",
+            "command -v docker",
+            "A=docker run",
+            "time ./docker-build.sh",
+        ],
+    )
     def test_is_not_called_by(self, script: str) -> None:
         assert not calls_docker(script)
+
+    @pytest.mark.parametrize("image", ["docker:29-cli", "{name: 'mirror.example.com/docker:$V', entrypoint: ['']}"])
+    def test_is_there_for_an_image_of_docker(self, image: str) -> None:
+        text = f"image: {image}\nvariables: {{V: '29'}}\nscript: [make image]"
+        assert "docker" not in job(text).spec
+        assert (
+            "image: the image is docker's: the job gets a Docker daemon of its own, not that of a runner's host"
+            in notes(text)
+        )
 
     @pytest.mark.parametrize(
         "words",

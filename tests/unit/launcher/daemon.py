@@ -15,10 +15,7 @@ DOCKERD = f"""#!{sys.executable}
 import json, os, signal, socket, sys
 root = os.environ["CIJOB_ROOT"]
 json.dump(sys.argv[1:], open(root + "/argv", "w"))
-def end(number, frame):
-    os.write(1, b"dockerd got SIGTERM\\n")
-    os._exit(int(os.environ.get("FAKE_CODE", "0")))
-signal.signal(signal.SIGTERM, end)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]) # waited for below: with a handler it could come just before a pause
 for flag in sys.argv:
     if flag.startswith("--host=unix://"):
         listener = socket.socket(socket.AF_UNIX)
@@ -26,8 +23,9 @@ for flag in sys.argv:
 os.write(1, b"dockerd up\\n")
 if os.path.exists(root + "/die"):
     sys.exit(int(os.environ["FAKE_CODE"]))
-while True:
-    signal.pause()
+signal.sigwait([signal.SIGTERM])
+os.write(1, b"dockerd got SIGTERM\\n")
+os._exit(int(os.environ.get("FAKE_CODE", "0")))
 """
 # A fake: it keeps what it was asked, and answers once the test lets it; what it knows is in files.
 DOCKER = """#!/bin/sh

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
     from cijob.cli.api import Api
     from cijob.transport import Body
 
+_LATE = "cancelled: its script has been asked to end before, and afterScript may run still"
 
-async def cancel(api: Api, names: Sequence[str], selector: str | None, *, now: bool) -> int:
-    """Cancels CiJobs and says of each what becomes of it; gives the exit code."""
-    jobs, missing = await chosen(api, wanted(names, selector), selector)
-    if selector is not None and not jobs:
+
+async def cancel(api: Api, names: Sequence[str], selector: str | None, *, everything: bool, now: bool) -> int:
+    """Cancels CiJobs, or everything that has not ended, and says of each what becomes of it; gives the exit code."""
+    jobs, missing = await chosen(api, wanted(names, selector, other=everything), selector)
+    if not names and not jobs:
         click.echo(await nobody(api, selector), err=True)
         return Exit.OK
+    if everything:
+        jobs = [job for job in jobs if not state_of(job).finished]
+        if not jobs:
+            click.echo(f"nothing to cancel: all CiJobs in the namespace {api.namespace} have ended", err=True)
 
     async def act(job: Body) -> None:
         mode, sentence = decided(state_of(job), job["spec"].get("cancel"), now=now)
@@ -46,5 +52,6 @@ def decided(state: State, already: str | None, *, now: bool) -> tuple[str | None
     if state.phase != "Running":
         return mode, f"cancelled: it was {state}, and does not start any more"
     if now:
-        return mode, "cancelled: its script is stopped at once, without afterScript"
+        late = already == "Graceful"  # what a Pod is told when it is told to stop, it is told once
+        return mode, _LATE if late else "cancelled: its script is asked to end, and afterScript does not run"
     return mode, "cancelled: its script is asked to end, then afterScript runs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -25,17 +26,33 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-async def delete(
-    api: Api, names: Sequence[str], selector: str | None, *, finished: bool, older: timedelta | None, yes: bool
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which CiJobs are deleted.
+
+    Attributes:
+        names: of the CiJobs, or none with one of the next three.
+        selector: labels of the CiJobs.
+        everything: all in the namespace.
+        finished: only those that have ended.
+        older: only those that ended so long ago.
+        ignore_missing: whether a name that is not there is no error.
+    """
+
+    names: Sequence[str] = ()
+    selector: str | None = None
+    everything: bool = False
+    finished: bool = False
+    older: timedelta | None = None
+    ignore_missing: bool = False
+
+
+async def delete(api: Api, choice: Choice, *, yes: bool) -> int:
     """Deletes CiJobs; gives the exit code.
 
     Args:
         api: the cluster.
-        names: of the CiJobs, or none with one of the next two.
-        selector: labels of the CiJobs.
-        finished: only those that have ended.
-        older: only those that ended so long ago.
+        choice: which.
         yes: whether running ones go without a question.
 
     Raises:
@@ -43,11 +60,12 @@ async def delete(
         click.Abort: the question was not answered.
         ApiError: the API server refuses, or does not answer.
     """
-    jobs, missing = await chosen(api, wanted(names, selector, other=finished), selector)
-    if finished:
-        jobs = ended(jobs, datetime.now(UTC) - (older or timedelta()))
+    names = wanted(choice.names, choice.selector, other=choice.finished or choice.everything)
+    jobs, missing = await chosen(api, names, choice.selector, ignore_missing=choice.ignore_missing)
+    if choice.finished:
+        jobs = ended(jobs, datetime.now(UTC) - (choice.older or timedelta()))
     if not names and not jobs:
-        click.echo(f"nothing to delete: {await _none(api, selector, finished=finished, older=older)}", err=True)
+        click.echo(f"nothing to delete: {await _none(api, choice)}", err=True)
         return Exit.OK
     live = [job["metadata"]["name"] for job in jobs if not state_of(job).finished]
     if live and not yes:
@@ -76,10 +94,10 @@ def _end_of(job: Body) -> datetime:
     return end or datetime.min.replace(tzinfo=UTC)
 
 
-async def _none(api: Api, selector: str | None, *, finished: bool, older: timedelta | None) -> str:
-    if not finished:
-        return await nobody(api, selector)
-    return "no CiJob has ended" + (" so long ago" if older is not None else "")
+async def _none(api: Api, choice: Choice) -> str:
+    if not choice.finished:
+        return await nobody(api, choice.selector)
+    return "no CiJob has ended" + (" so long ago" if choice.older is not None else "")
 
 
 async def _ask(live: Sequence[str]) -> None:

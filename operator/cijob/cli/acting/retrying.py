@@ -36,7 +36,7 @@ async def retry(api: Api, name: str, *, detach: bool, workspace: Path | None, ou
         ApiError: the API server refuses.
     """
     job = await find_job(api, api.namespace, name)
-    check(job, with_files=workspace is not None)
+    check(job, with_files=workspace is not None, flag=api.flag)
     manifest, transfer = manifest_of(job), None
     if workspace is not None:
         manifest, transfer = _with_files(manifest, workspace)
@@ -52,8 +52,8 @@ async def retry(api: Api, name: str, *, detach: bool, workspace: Path | None, ou
     return await show(api, meta["namespace"], meta["name"], meta["uid"], transfer=transfer)
 
 
-def check(job: Body, *, with_files: bool) -> None:
-    """Whether a CiJob can be run again. Pure.
+def check(job: Body, *, with_files: bool, flag: str = "") -> None:
+    """Whether a CiJob can be run again; `flag` is the namespace as commands have to name it. Pure.
 
     Raises:
         CliError: it has not ended, or it was given files and now there are none.
@@ -62,7 +62,7 @@ def check(job: Body, *, with_files: bool) -> None:
     if not state.finished:
         raise CliError(
             f"{state.name} has not ended: it is {state}",
-            f"Cancel it first (`cijob cancel {state.name}`), or wait for it (`cijob wait {state.name}`).",
+            f"Cancel it first (`cijob cancel {state.name}{flag}`), or wait for it (`cijob wait {state.name}{flag}`).",
         )
     if had_files(job) and not with_files:
         raise CliError(

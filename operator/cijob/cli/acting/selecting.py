@@ -9,7 +9,7 @@ import click
 from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
-from cijob.cli.lookup import bare, find_job, labelled_jobs, missing_namespace
+from cijob.cli.lookup import bare, find_jobs, labelled_jobs, missing_namespace, tell
 from cijob.errors import ApiError
 
 if TYPE_CHECKING:
@@ -42,22 +42,17 @@ def wanted(names: Sequence[str], selector: str | None, *, other: bool = False) -
     return tuple(dict.fromkeys(map(bare, names)))
 
 
-async def chosen(api: Api, names: Sequence[str], selector: str | None) -> tuple[list[Body], int]:
-    """The CiJobs, and how many of the names there are none of: each of these is told.
+async def chosen(
+    api: Api, names: Sequence[str], selector: str | None, *, ignore_missing: bool = False
+) -> tuple[list[Body], int]:
+    """The CiJobs, and how many of the names there are none of: each of these is told, unless they are ignored.
 
     Raises:
         ApiError: the API server refused, or does not answer.
     """
     if not names:
         return await labelled_jobs(api, api.namespace, selector), 0
-    jobs, missing = [], 0
-    for name in names:
-        try:
-            jobs.append(await find_job(api, api.namespace, name))
-        except CliError as error:
-            tell(error)
-            missing += 1
-    return jobs, missing
+    return await find_jobs(api, api.namespace, names, ignore_missing=ignore_missing)
 
 
 async def each(api: Api, jobs: Sequence[Body], act: Callable[[Body], Awaitable[None]]) -> int:
@@ -82,10 +77,3 @@ async def nobody(api: Api, selector: str | None) -> str:
 def note(text: str) -> None:
     """Something to know, to the standard error."""
     click.echo(f"cijob: {' '.join(plain(text).split())}", err=True)
-
-
-def tell(error: CliError) -> None:
-    """An error of one CiJob of several, as `main` shows one that ends the command."""
-    click.echo(f"error: {error.message}", err=True)
-    if error.hint:
-        click.echo(error.hint, err=True)

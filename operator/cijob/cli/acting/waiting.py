@@ -55,7 +55,9 @@ async def wait(api: Api, names: Sequence[str], selector: str | None, *, goal: Go
     except TimeoutError:
         late = ", ".join(f"{one.name} is {one}" for one in report.unsettled())
         limit = format_duration(seconds or 0)
-        raise CliError(f"after {limit}: {late}", "`cijob describe NAME` says why; nothing was cancelled.") from None
+        raise CliError(
+            f"after {limit}: {late}", f"`cijob describe NAME{api.flag}` says why; nothing was cancelled."
+        ) from None
     raise AssertionError("a watch never ends")
 
 

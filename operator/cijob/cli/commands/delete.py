@@ -16,18 +16,28 @@ if TYPE_CHECKING:
 @click.command
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completed("jobs"))
 @click.option("-l", "--selector", metavar="LABELS", help="Delete those with these labels, such as team=web.")
+@click.option("--all", "everything", is_flag=True, help="Delete all in the namespace.")
 @click.option("--finished", is_flag=True, help="Delete only those that have ended.")
 @click.option(
     "--older-than", "older", type=DURATION, metavar="DURATION", help="With --finished: only if so long ago, such as 7d."
 )
+@click.option("--ignore-not-found", "ignore_missing", is_flag=True, help="A name that is not there is no error.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before running ones are ended by it.")
 @target()
-def command(
-    *, names: tuple[str, ...], selector: str | None, finished: bool, older: int | None, yes: bool, target: Target
+def command(  # noqa: PLR0913  one argument for each option
+    *,
+    names: tuple[str, ...],
+    selector: str | None,
+    everything: bool,
+    finished: bool,
+    older: int | None,
+    ignore_missing: bool,
+    yes: bool,
+    target: Target,
 ) -> int:
     """Delete CiJobs, with their Pods and logs.
 
-    CiJobs are chosen by their names, or by labels, or by --finished, or by labels and --finished. One that has not ended
+    CiJobs are chosen by their names, or by labels, --finished, or both, or --all. One that has not ended
     is ended by it, at once and without afterScript; so the command asks first on a terminal, and refuses elsewhere unless
     --yes is given. CiJobs are also deleted by themselves some time after their end (spec.ttlSecondsAfterFinished).
 
@@ -40,7 +50,7 @@ def command(
     \b
     Exit codes:
       0    all are deleted, or were gone already
-      1    one is not there or could not be deleted, or the question was not answered with yes
+      1    one is not there (unless --ignore-not-found is given) or could not be deleted, or the question was not answered with yes
       130  interrupted
     """
     if older is not None and not finished:
@@ -48,8 +58,15 @@ def command(
 
     from datetime import timedelta
 
-    from cijob.cli.acting.deleting import delete
+    from cijob.cli.acting.deleting import Choice, delete
     from cijob.cli.api import with_api
 
-    age = None if older is None else timedelta(seconds=older)
-    return with_api(target, lambda api: delete(api, names, selector, finished=finished, older=age, yes=yes))
+    choice = Choice(
+        names=names,
+        selector=selector,
+        everything=everything,
+        finished=finished,
+        older=None if older is None else timedelta(seconds=older),
+        ignore_missing=ignore_missing,
+    )
+    return with_api(target, lambda api: delete(api, choice, yes=yes))

@@ -8,13 +8,13 @@ from cijob.cli.options import Target, completed, output, target
 
 
 @click.command()
-@click.argument("name", shell_complete=completed("jobs"))
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=completed("jobs"))
 @target()
 @output("json", "yaml", "name")
-def command(*, name: str, target: Target, output: str | None) -> int:
-    """Tell the story of a CiJob: what happened when, whose fault a failure is, and what to try.
+def command(*, names: tuple[str, ...], target: Target, output: str | None) -> int:
+    """Tell the story of CiJobs: what happened when, whose fault a failure is, and what to try.
 
-    The timeline has every attempt with its waits, its Pod, its node and how it ended. For a failure follow the operator's
+    Each is told by itself. The timeline has every attempt with its waits, its Pod, its node and how it ended. For a failure follow the operator's
     message, whether it was the job's own, the pool's rules, or the cluster's, and commands and fields that may help. For a
     job that waits the same is said of what it waits for. The last lines of the log, and Events, are shown to who may read
     them.
@@ -27,13 +27,12 @@ def command(*, name: str, target: Target, output: str | None) -> int:
         cijob describe build-42 -n team-a
         cijob describe build-42 -o yaml
 
-    Exit code: 0, however the job ended; 1 where there is no such CiJob.
+    Exit code: 0, however the jobs ended; 1 where one is not there.
     """
     from cijob.cli.api import Api, with_api
     from cijob.cli.looking.describing import describe
 
     async def work(api: Api) -> int:
-        flag = f" -n {api.namespace}" if target.namespace else ""
-        return await describe(api, api.namespace, name, output, flag=flag)
+        return await describe(api, api.namespace, names, output)
 
     return with_api(target, work)

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @click.option(
     "--attempt", type=click.IntRange(min=1), metavar="N", help="Of this attempt, from 1; the newest when unset."
 )
+@click.option("-p", "--previous", is_flag=True, help="Of the attempt before the newest.")
 @click.option("--since", type=DURATION, metavar="DURATION", help="Only what was printed in this time, such as 5m.")
-@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Only so many lines of the end.")
+@click.option("--tail", type=click.IntRange(min=-1), metavar="N", help="Only so many lines of the end; -1 for all.")
 @click.option("--timestamps", is_flag=True, help="The time in front of each line.")
 @target()
 def command(  # noqa: PLR0913  one argument for each option
@@ -31,6 +32,7 @@ def command(  # noqa: PLR0913  one argument for each option
     dind: bool,
     container: str | None,
     attempt: int | None,
+    previous: bool,
     since: int | None,
     tail: int | None,
     timestamps: bool,
@@ -63,6 +65,8 @@ def command(  # noqa: PLR0913  one argument for each option
     """
     if dind and container not in {None, "dind"}:
         raise click.UsageError("--dind is the log of the Docker daemon: leave out --container.")
+    if previous and attempt is not None:
+        raise click.UsageError("--previous and --attempt both say which attempt: leave one out.")
     from cijob.cli.api import with_api
     from cijob.cli.follow.logs import Wanted, logs
 
@@ -71,8 +75,9 @@ def command(  # noqa: PLR0913  one argument for each option
         follow=follow,
         container="dind" if dind else container or "job",
         attempt=attempt,
+        previous=previous,
         seconds=since,
-        tail=tail,
+        tail=None if tail == -1 else tail,
         timestamps=timestamps,
     )
     return with_api(target, lambda api: logs(api, wanted))

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 @click.option(
     "-c", "--container", default="job", show_default=True, metavar="NAME", help="job, dind, or the name of a service."
 )
+@click.option("-i", "--stdin", is_flag=True, hidden=True, help="As kubectl exec has it: done wherever it makes sense.")
+@click.option("-t", "--tty", is_flag=True, hidden=True, help="As kubectl exec has it: done wherever it makes sense.")
 @target()
-def command(*, name: str, words: tuple[str, ...], container: str, target: Target) -> int:
+def command(*, name: str, words: tuple[str, ...], container: str, stdin: bool, tty: bool, target: Target) -> int:
     """Open a shell in a running job.
 
     The shell is bash where the image has it, else sh, and starts in the job's working directory, beside the script, as the
     same user and with the same variables. What it changes, the script sees. It ends with the job at the latest.
 
     Words after -- are run instead, as they are, without a shell. On a terminal they are given one; in a pipe standard input
-    goes in, and output and errors come out apart, byte for byte.
+    goes in, and output and errors come out apart, byte for byte. The -it of `kubectl exec` is understood, and not needed.
 
     The container dind is the Docker daemon's and privileged; services are entered by their names. Who may do this is for the
     cluster to say: it takes the rights get and create on pods/exec, which the role cijob-author has, and a cluster may close
@@ -44,6 +46,7 @@ def command(*, name: str, words: tuple[str, ...], container: str, target: Target
       CODE  the exit code of the shell, or of the command
       1     the job does not run, you may not, or the connection broke
     """
+    del stdin, tty  # found out by looking
     from cijob.cli.api import with_api
     from cijob.cli.files.shell import shell
 

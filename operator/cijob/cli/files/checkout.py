@@ -104,7 +104,7 @@ def depth_of(variables: Mapping[str, str]) -> int:
     given = variables.get("GIT_DEPTH")
     if given is None:
         return DEFAULT_DEPTH
-    found = re.match(r"\s*\+?(\d+)", given, re.ASCII)
+    found = re.match(r"\s*\+?(\d{1,10})", given, re.ASCII)  # ten digits are more than any history has
     return min(int(found[1]), _INFINITE) if found else 0
 
 

@@ -40,17 +40,17 @@ async def shell(api: Api, name: str, container: str, words: Sequence[str]) -> in
     job = await find_job(api, api.namespace, name)
     name = job["metadata"]["name"]
     pod = await _pod(api, job)
-    check_container(pod, name, container)
+    check_container(pod, name, container, api.flag)
     command = tuple(words) or _SHELL
     try:
         result = await _run(api, pod["metadata"]["name"], container, command)
     except ApiError as error:
-        raise _explained(error, api.namespace, name, container, command) from error
+        raise _explained(error, api, name, container, command) from error
     return result.code
 
 
-def check_container(pod: Body, name: str, container: str) -> None:
-    """Whether a container of a job's Pod runs.
+def check_container(pod: Body, name: str, container: str, flag: str = "") -> None:
+    """Whether a container of a job's Pod runs; `flag` is the namespace as commands have to name it.
 
     Raises:
         CliError: it does not; the message says what it does instead, or which others there are.
@@ -69,10 +69,10 @@ def check_container(pod: Body, name: str, container: str) -> None:
         return
     if "terminated" in state:
         raise CliError(
-            f"the container {container} of {name} has ended", f"`cijob logs {name}` shows what the job said."
+            f"the container {container} of {name} has ended", f"`cijob logs {name}{flag}` shows what the job said."
         )
     why = plain(str(state.get("waiting", {}).get("reason") or "it was not started yet"))
-    raise CliError(f"the container {container} of {name} does not run yet: {why}", _wait_hint(name))
+    raise CliError(f"the container {container} of {name} does not run yet: {why}", _wait_hint(f"{name}{flag}"))
 
 
 async def _pod(api: Api, job: Body) -> Body:
@@ -81,15 +81,18 @@ async def _pod(api: Api, job: Body) -> Body:
     if phase in ("Succeeded", "Failed", "Cancelled"):
         raise CliError(
             f"{name} does not run any more: it is {phase}",
-            f"`cijob logs {name}` shows what it said, and `cijob retry {name}` runs it again.",
+            f"`cijob logs {name}{api.flag}` shows what it said, and `cijob retry {name}{api.flag}` runs it again.",
         )
     if "podName" not in status or phase not in ("Starting", "Running"):
         told = plain(status.get("message") or "")
-        raise CliError(f"{name} does not run yet: it is {phase}{f' ({told})' if told else ''}", _wait_hint(name))
+        hint = _wait_hint(f"{name}{api.flag}")
+        raise CliError(f"{name} does not run yet: it is {phase}{f' ({told})' if told else ''}", hint)
     try:
         return await api.get_pod(api.namespace, status["podName"])
     except ApiNotFound as error:
-        raise CliError(f"the Pod of {name} is gone", f"`cijob describe {name}` tells what happened.") from error
+        raise CliError(
+            f"the Pod of {name} is gone", f"`cijob describe {name}{api.flag}` tells what happened."
+        ) from error
 
 
 async def _run(api: Api, pod: str, container: str, command: Sequence[str]) -> Result:
@@ -117,11 +120,11 @@ def _wait_hint(name: str) -> str:
     return f"`cijob wait {name} --for=running && cijob shell {name}` waits for it."
 
 
-def _explained(error: ApiError, namespace: str, name: str, container: str, command: Sequence[str]) -> CliError:
+def _explained(error: ApiError, api: Api, name: str, container: str, command: Sequence[str]) -> CliError:
     if error.forbidden:
-        return refused(error, namespace, f"`cijob logs {name}` shows what the job says.")
+        return refused(error, api.namespace, f"`cijob logs {name}{api.flag}` shows what the job says.")
     if isinstance(error, ApiNotFound):
-        return CliError(f"the Pod of {name} is gone", f"`cijob describe {name}` tells what happened.")
+        return CliError(f"the Pod of {name} is gone", f"`cijob describe {name}{api.flag}` tells what happened.")
     if _NO_PROGRAM.search(error.message):
         program = plain(command[0])
         hint = "It can run its own programs: name one behind --." if command == _SHELL else "Name it by its path."

@@ -33,6 +33,7 @@ class Wanted:
         name: of the CiJob; None: the newest in the namespace.
         container: job, dind, git or a service's.
         attempt: None: the current or last one.
+        previous: the one before it.
         seconds: only what was printed in the last so many.
         tail: only the last so many lines.
     """
@@ -41,6 +42,7 @@ class Wanted:
     follow: bool = False
     container: str = names.CONTAINER_JOB
     attempt: int | None = None
+    previous: bool = False
     seconds: int | None = None
     tail: int | None = None
     timestamps: bool = False
@@ -61,7 +63,8 @@ async def logs(api: Api, wanted: Wanted) -> int:
     options = LogOptions(since, wanted.tail, wanted.timestamps, token_of(job) if hidden else "")
     screen = _Own(options.token)
     try:
-        if wanted.follow and wanted.attempt is None and wanted.container == names.CONTAINER_JOB:
+        newest = wanted.attempt is None and not wanted.previous
+        if wanted.follow and newest and wanted.container == names.CONTAINER_JOB:
             meta = job["metadata"]
             if not state.finished(job):
                 await follow(api, namespace, meta["name"], meta["uid"], screen, log=options)
@@ -97,7 +100,9 @@ async def _newest(api: Api, namespace: str) -> Body:
 async def _one(api: Api, job: Body, wanted: Wanted, options: LogOptions, screen: Screen) -> None:
     """The log of one container of one attempt."""
     name, current = job["metadata"]["name"], state.attempt_of(job)
-    number = current if wanted.attempt is None else wanted.attempt
+    number = current - wanted.previous if wanted.attempt is None else wanted.attempt
+    if number < 1:
+        raise CliError(f"{name} is at its first attempt: there is none before it")
     if number > current:
         raise CliError(f"{name} has no attempt {number} yet: it is at attempt {current}")
     pod = await _pod(api, job, number)
@@ -118,14 +123,14 @@ async def _one(api: Api, job: Body, wanted: Wanted, options: LogOptions, screen:
         async for line in log.read():
             screen.line(line)
     except ApiNotFound as error:
-        raise _gone(job, number) from error
+        raise _gone(job, number, api.flag) from error
     except ApiError as error:
         if error.status != _BAD_REQUEST:
             raise
         said = state.describe(job, pod) or "its container was never started"
         raise CliError(
             f"{name} has no log of {wanted.container} yet: {said}",
-            f"`cijob logs {name} -f` waits for it; `cijob describe {name}` tells more.",
+            f"`cijob logs {name}{api.flag} -f` waits for it; `cijob describe {name}{api.flag}` tells more.",
         ) from error
 
 
@@ -135,21 +140,21 @@ async def _pod(api: Api, job: Body, number: int) -> Body:
         return await api.get_pod(api.namespace, names.pod_name(meta["name"], meta["uid"], number))
     except ApiNotFound as error:
         if state.finished(job) or number < state.attempt_of(job):
-            raise _gone(job, number) from error
+            raise _gone(job, number, api.flag) from error
         raise CliError(
             f"{meta['name']} has no log yet: {state.describe(job, None)}",
-            f"`cijob logs {meta['name']} -f` waits for it.",
+            f"`cijob logs {meta['name']}{api.flag} -f` waits for it.",
         ) from error
 
 
-def _gone(job: Body, number: int) -> CliError:
+def _gone(job: Body, number: int, flag: str) -> CliError:
     name, status = job["metadata"]["name"], job.get("status", {})
     known = {one.get("attempt") for one in status.get("attempts", ())}
     if number not in known and status.get("podUID") is None:
         return CliError(f"{name} never had a Pod, and so no log: {status.get('message', '')}".rstrip(": "))
     return CliError(
         f"the Pod of attempt {number} of {name} is gone, and its log with it",
-        f"`cijob describe {name}` tells how it went.",
+        f"`cijob describe {name}{flag}` tells how it went.",
     )
 
 

@@ -13,14 +13,14 @@ from cijob import names
 from cijob.cli.errors import Exit
 from cijob.cli.looking.jobs import status_of
 from cijob.cli.looking.timeline import attempt_of
-from cijob.cli.lookup import find_job
-from cijob.cli.printing import show
+from cijob.cli.lookup import find_jobs
+from cijob.cli.printing import say, show
 from cijob.errors import ApiError, ApiNotFound
 from cijob.reasons import Reason
 from cijob.transport import CORE, described, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from cijob.cli.api import Api
     from cijob.transport import Body
@@ -60,16 +60,19 @@ class Story:
     unseen: tuple[str, ...] = ()
 
 
-async def describe(api: Api, namespace: str, name: str, output: str | None, *, flag: str) -> int:
-    """Print what there is to know; `flag` is the namespace as commands have to name it."""
-    job = await find_job(api, namespace, name)
-    if output is not None:
-        show([job], output, one=True)
-        return Exit.OK
+async def describe(api: Api, namespace: str, wanted: Sequence[str], output: str | None) -> int:
+    """Print what there is to know of CiJobs; gives the exit code."""
     from cijob.cli.looking.telling import tell
 
-    tell(await gather(api, job), datetime.now(UTC), flag)
-    return Exit.OK
+    jobs, missing = await find_jobs(api, namespace, wanted)
+    if output is not None and jobs:
+        show(jobs, output, one=len(wanted) == 1)
+        jobs = []
+    for number, job in enumerate(jobs):
+        if number:
+            say("\n")
+        tell(await gather(api, job), datetime.now(UTC), api.flag)
+    return Exit.FAILED if missing else Exit.OK
 
 
 async def gather(api: Api, job: Body) -> Story:

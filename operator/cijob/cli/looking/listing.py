@@ -15,15 +15,15 @@ from rich.text import Text
 
 from cijob import names
 from cijob.cli.console import out, plain
-from cijob.cli.errors import CliError, Exit
+from cijob.cli.errors import Exit
 from cijob.cli.looking.jobs import having, headers, in_order, key_of, row, table
-from cijob.cli.lookup import labelled_jobs, missing_namespace
+from cijob.cli.lookup import check_namespace, find_jobs, labelled_jobs
 from cijob.cli.printing import Cell, Stream, formatted, say, show
 from cijob.cli.watching import observed
 from cijob.transport import CIJOBS, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from cijob.cli.api import Api
     from cijob.cli.looking.jobs import Key
@@ -41,14 +41,18 @@ class Wanted:
 
     Attributes:
         namespace: None for all.
+        names: those with these names; empty: all.
         selector: a label selector; None for all.
+        fields: a field selector; None for all.
         phases: those in one of these; empty: all.
         output: -o, or None.
         with_headers: False with --no-headers.
     """
 
     namespace: str | None
+    names: tuple[str, ...] = ()
     selector: str | None = None
+    fields: str | None = None
     phases: tuple[str, ...] = ()
     output: str | None = None
     with_headers: bool = True
@@ -56,7 +60,12 @@ class Wanted:
     @property
     def query(self) -> dict[str, str]:
         """As the API has it."""
-        return {"labelSelector": self.selector} if self.selector else {}
+        asked = {"labelSelector": self.selector, "fieldSelector": self.fields}
+        return {key: value for key, value in asked.items() if value}
+
+    def of(self, jobs: Iterable[Body]) -> list[Body]:
+        """Those that have one of the names, and are in one of the phases."""
+        return having((job for job in jobs if not self.names or job["metadata"]["name"] in self.names), self.phases)
 
     @property
     def columns(self) -> dict[str, bool]:
@@ -66,24 +75,27 @@ class Wanted:
 
 async def list_once(api: Api, wanted: Wanted) -> int:
     """Print the CiJobs that there are."""
-    jobs = await labelled_jobs(api, wanted.namespace, wanted.selector)
-    if not jobs:
-        await _check_namespace(api, wanted)  # an empty list of a namespace that is not there is a typo
-    found = in_order(having(jobs, wanted.phases))
+    if wanted.names:
+        jobs, missing = await find_jobs(api, api.namespace, wanted.names)
+    else:
+        jobs, missing = await labelled_jobs(api, wanted.namespace, wanted.selector, wanted.fields), 0
+    if not jobs and not missing:
+        await check_namespace(api, wanted.namespace)  # an empty list of a namespace that is not there is a typo
+    found = in_order(wanted.of(jobs))
     if wanted.output not in _TABLES:
-        show(found, str(wanted.output))
+        show(found, str(wanted.output), one=len(wanted.names) == len(found) == 1)
     elif found:
         table(found, datetime.now(UTC), **wanted.columns).print(headers=wanted.with_headers)
-    else:
+    elif not missing:
         click.echo(_none(wanted), err=True)
-    return Exit.OK
+    return Exit.FAILED if missing else Exit.OK
 
 
 async def watch(api: Api, wanted: Wanted) -> int:
     """Print the CiJobs that there are and each change, until interrupted."""
-    await _check_namespace(api, wanted)
+    await check_namespace(api, wanted.namespace)
     source = observed(api, path_of(CIJOBS, wanted.namespace, names.PLURAL), wanted.query, trouble=_trouble)
-    if out().is_terminal and wanted.output in _TABLES:
+    if out().is_terminal and not out().is_dumb_terminal and wanted.output in _TABLES:
         await _watch_live(source, wanted)
     else:
         await _watch_lines(source, wanted)
@@ -100,12 +112,12 @@ async def _watch_lines(source: AsyncIterator[list[Body]], wanted: Wanted) -> Non
         new = [job for key, job in found.items() if key not in known or _differs(known[key], job, wanted)]
         known = found
         if wanted.output in _TABLES:
-            rows = [_row(job, wanted, gone=True) for job in having(gone, wanted.phases)]
-            rows += [_row(job, wanted) for job in in_order(having(new, wanted.phases))]
+            rows = [_row(job, wanted, gone=True) for job in wanted.of(gone)]
+            rows += [_row(job, wanted) for job in in_order(wanted.of(new))]
             for line in stream.lines(rows):
                 say(line)
         else:
-            for job in in_order(having(new, wanted.phases)):
+            for job in in_order(wanted.of(new)):
                 text = formatted([job], str(wanted.output), one=True)
                 click.echo(f"---\n{text}" if wanted.output == "yaml" else text, nl=False)
         sys.stdout.flush()
@@ -146,7 +158,7 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
 def picture(jobs: list[Body], wanted: Wanted, size: tuple[int, int]) -> Group:
     """The table as it fits into a terminal of a size (columns, lines): the newest rows, and how many are above them."""
     width, height = size
-    found = in_order(having(jobs, wanted.phases))
+    found = in_order(wanted.of(jobs))
     room = max(1, height - 3)  # the headers, the line on those above, and the cursor's own
     shown = found[-room:]
     lines = table(shown, datetime.now(UTC), **wanted.columns).lines(headers=wanted.with_headers) if shown else []
@@ -178,14 +190,8 @@ def _row(job: Body, wanted: Wanted, *, gone: bool = False) -> tuple[Cell, ...]:
 def _none(wanted: Wanted) -> str:
     which = f" that are {' or '.join(wanted.phases)}" if wanted.phases else ""
     which += f" with the labels {plain(wanted.selector)}" if wanted.selector else ""
+    which += f" with the fields {plain(wanted.fields)}" if wanted.fields else ""
     return f"No CiJobs{which}" + (f" in the namespace {wanted.namespace}." if wanted.namespace else ".")
-
-
-async def _check_namespace(api: Api, wanted: Wanted) -> None:
-    """Tell one that is not there from one without CiJobs."""
-    if wanted.namespace and (said := await missing_namespace(api, wanted.namespace)):
-        message, _, hint = said.partition(": ")
-        raise CliError(message[:1].lower() + message[1:], hint[:1].upper() + hint[1:])
 
 
 def _trouble(message: str) -> None:

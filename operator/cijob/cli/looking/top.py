@@ -15,7 +15,7 @@ import click
 from cijob import names
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.looking.usage import Use, cpu_text, memory_text, of_metrics, of_summary, pod_uses
-from cijob.cli.lookup import labelled_jobs
+from cijob.cli.lookup import check_namespace, labelled_jobs
 from cijob.cli.printing import Table
 from cijob.errors import ApiError, ApiNotFound
 from cijob.transport import CORE, path_of
@@ -55,6 +55,8 @@ async def top(api: Api, namespace: str | None, *, containers: bool, sort: str, s
             pod for pod in pods if any(owner["uid"] in uids for owner in pod["metadata"].get("ownerReferences") or ())
         ]
     if not pods:
+        await api.api_resources()  # without CRDs there are no Pods of jobs, and nothing else to say
+        await check_namespace(api, namespace)
         click.echo("No job runs" + (f" in the namespace {namespace}." if namespace else "."), err=True)
         return Exit.OK
     uses = _sorted(pod_uses(pods, await _measured(api, namespace, pods)), sort)

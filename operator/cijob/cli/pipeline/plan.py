@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cijob.cli.errors import CliError
 from cijob.cli.importing import import_pipeline, root_of, tell, tell_ref
-from cijob.cli.pipeline.selection import named, select
+from cijob.cli.pipeline.selection import check_needs, named, select
 from cijob.cli.repository import ref_of
 from cijob.importers.gitlab.model import Request, Severity
 
@@ -65,7 +65,9 @@ def plan(options: RunOptions, file: Path) -> Plan:
     # Who names a manual job wants it to run.
     play = named(pipeline, [*options.manual, *options.jobs])
     if options.jobs:
-        pipeline = select(pipeline, named(pipeline, options.jobs))
+        wanted = named(pipeline, options.jobs)
+        pipeline = select(pipeline, wanted)
+        check_needs(pipeline, wanted, play)
     tell(pipeline.findings)
     _check(pipeline, file, strict=options.strict)
     return Plan(pipeline, number, folder, play, request.ref)

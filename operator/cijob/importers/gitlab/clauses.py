@@ -153,4 +153,8 @@ def _globs(node: Node, key: str, facts: Facts, say: Say) -> list[str] | None:
     unknown = dict.fromkeys(name for path in paths for name in unknown_in(path, facts.variables))
     if names := [name for name in unknown if decides_in_gitlab(name)]:
         say(Severity.WARNING, place_of(node, key), key, not_set(names))
-    return [expand(path, facts.variables) for path in paths]
+    globs = [expand(path, facts.variables) for path in paths]
+    if absolute := next((glob for glob in globs if glob.startswith("/")), ""):
+        message = f"{absolute} matches nothing, as in GitLab: write it without the / at its start"
+        say(Severity.NOTE, place_of(node, key), key, message)
+    return globs

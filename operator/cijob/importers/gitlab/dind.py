@@ -29,7 +29,14 @@ _NEEDLESS: Final = re.compile(
     r"dockerd|dockerd-entrypoint\.sh|(-H|--host|--tls|--tlsverify|--mtu|--storage-driver|-s)(=.*)?|--[a-z0-9]*-?tls\b.*"
 )
 _VALUE_OF: Final = frozenset({"-H", "--host", "--mtu", "--storage-driver", "-s"})
-_CALL: Final = re.compile(r"(?:^|[;&|(`]|\$\(|\bthen\b|\bdo\b|\bsudo\b)\s*docker(?:-compose)?\s+[a-z-]", re.MULTILINE)
+_CALL: Final = re.compile(
+    r"""
+    (?: ^ | [;&|(`{!] | \b(?:then|do|else|if|elif|while|until|time|exec|command|env|xargs|sudo(?:[ \t]+-\S+)*)\b ) [ \t]*
+    (?: \w+=(?:"[^"\n]*"|'[^'\n]*'|[^\s"'])* [ \t]+ )*  # variables of this one command
+    (?: /usr/(?:local/)?bin/ )? docker(?:-compose)? [ \t]+ (?:\\\n\s*)? [a-z-]
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
 _TLS_IN_SCRIPT: Final = re.compile(
     r"\bdocker:2376\b|--tls(?:verify|cacert)\b|/certs/client\b|\bDOCKER_TLS(?:_VERIFY)?=[^\s;&]"
 )
@@ -45,6 +52,11 @@ def is_daemon(image: str) -> bool:
 def calls_docker(script: str) -> bool:
     """Whether a script starts docker or docker-compose."""
     return _CALL.search(script) is not None
+
+
+def is_client(image: str) -> bool:
+    """Whether an image is Docker's own, which a job uses to call docker: with make, say."""
+    return images.split(image)[0].rpartition("/")[2] == "docker"
 
 
 def options(job: Job, words: Iterable[str], path: tuple[str | int, ...]) -> None:

@@ -5,7 +5,10 @@ The forms are those of the gem gitlab-chronic-duration (lib/gitlab_chronic_durat
 
 from __future__ import annotations
 
+import math
 import re
+
+from cijob.importers.gitlab.scalars import shortened
 
 _UNITS = (
     (1, "s sec secs second seconds"),
@@ -28,18 +31,25 @@ def seconds(value: object) -> float:
     Raises:
         ValueError: it is none; the message is a sentence.
     """
+    wrong = ValueError(f"{shortened(repr(value))} is not a duration: write it like 1h 30m")
     if isinstance(value, bool) or not isinstance(value, str | int | float) or not str(value).strip():
-        raise ValueError(f"{value!r} is not a duration: write it like 1h 30m")
+        raise wrong
     text = _FILLING.sub(" ", str(value).lower()).strip()
     total, at = 0.0, 0
     if _CLOCK.fullmatch(text):
         for number in text.split(":"):
-            total = total * 60 + int(number)
-        return total
+            total = total * 60 + float(number)
+        return _finite(total, wrong)
     while at < len(text):
         part = _PART.match(text, at)
         if part is None or part[2] not in _SECONDS:
-            raise ValueError(f"{value!r} is not a duration: write it like 1h 30m")
+            raise wrong
         total += float(part[1]) * _SECONDS[part[2]]
         at = part.end()
+    return _finite(total, wrong)
+
+
+def _finite(total: float, wrong: ValueError) -> float:
+    if math.isinf(total):
+        raise wrong
     return total

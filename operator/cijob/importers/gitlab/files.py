@@ -37,7 +37,7 @@ class Files(Protocol):
         """
 
     def glob(self, pattern: str) -> list[str]:
-        """Files that match a pattern of `rules:exists`, sorted: `*`, `**/`, `?`, `[...]`, `{a,b}`."""
+        """Files that match a pattern of `rules:exists`, sorted: `*`, `**/`, `?`, `[...]`, `{a,b}`; none with `/` at its start."""
 
     def wildcard(self, pattern: str) -> list[str]:
         """Files that match a path of `include:local`, sorted: `*` within a folder, `**` across folders."""
@@ -64,7 +64,7 @@ class MemoryFiles:
 
     def glob(self, pattern: str) -> list[str]:
         """See Files."""
-        return self._matching(path_pattern(pattern.lstrip("/")))
+        return self._matching(path_pattern(pattern))
 
     def wildcard(self, pattern: str) -> list[str]:
         """See Files."""
@@ -125,7 +125,7 @@ class LocalFiles:
 
     def glob(self, pattern: str) -> list[str]:
         """See Files."""
-        return self._matching(pattern.lstrip("/"), path_pattern(pattern.lstrip("/")))
+        return self._matching(pattern, path_pattern(pattern))
 
     def wildcard(self, pattern: str) -> list[str]:
         """See Files."""

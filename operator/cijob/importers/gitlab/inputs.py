@@ -28,7 +28,7 @@ _EDGE = re.compile(r"(?P<open>\$\[\[\s*)|(?P<close>\]\])|\s+")
 _MOST = 2 * 1024 * 1024
 """Characters that the blocks of a file can stand for together; GitLab bounds each text (1 MiB) and its blocks (10,000)."""
 _MAX_FUNCTIONS = 3
-_TRUNCATE = re.compile(r"truncate\(\s*(\d+)\s*,\s*(\d+)\s*\)")
+_TRUNCATE = re.compile(r"truncate\(\s*(\d{1,9})\s*,\s*(\d{1,9})\s*\)")
 _SPLIT = re.compile(r"split\('([^']+)'\)")
 _EXPANDED = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 
@@ -102,9 +102,9 @@ def _values(declared: Mapping, given: Given, findings: list[Finding]) -> dict[st
 
 def _problem(name: str, options: Mapping, value: Any) -> str:  # noqa: ANN401 - a value of YAML
     """What is wrong with the value of an input, or nothing."""
-    kind = options.get("type", "string")
+    kind = text_of(options.get("type", "string"))
     if kind not in _TYPES:
-        return f"inputs have no type {kind}{did_you_mean(str(kind), _TYPES)}"
+        return f"inputs have no type {kind}{did_you_mean(kind, _TYPES)}"
     if value is None:
         return f"the input {name} has no default, and no value is given"
     if not _TYPES[kind](value):

@@ -172,11 +172,15 @@ class PipelineJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """A whole pipeline: its stages in order (`.pre` and `.post` where they have jobs) and the jobs that run."""
+    """A whole pipeline: its stages in order (`.pre` and `.post` where they have jobs) and the jobs that run.
+
+    `absent`: names of jobs of the file that do not run, by their conditions.
+    """
 
     name: str
     stages: tuple[str, ...]
     jobs: tuple[PipelineJob, ...]
+    absent: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 

@@ -40,12 +40,19 @@ def _load(files: Files, request: Request) -> Pipeline:
     drafts = _once([draft for raw in found.jobs for draft in drafter.drafts(raw)])
     jobs = _linked(drafts, found)
     findings = [*whole.findings, *(one for draft in drafts for one in draft.report.findings)]
-    findings += [*_without_daemon(jobs), *_not_now(drafts, request)]
+    absent = [one for one in drafts if one.job is None and not (one.left_out or failed(one.report.findings))]
+    findings += [*_without_daemon(jobs), *_not_now(absent, request)]
     _fail(findings)
     findings += _none(jobs, drafts, request)
     _fail(findings)
     stages = tuple(stage for stage in found.stages if stage not in _EDGES or any(job.stage == stage for job in jobs))
-    return Pipeline(name=whole.name, stages=stages, jobs=tuple(jobs), findings=tuple(findings))
+    return Pipeline(
+        name=whole.name,
+        stages=stages,
+        jobs=tuple(jobs),
+        absent=tuple(draft.name for draft in absent),
+        findings=tuple(findings),
+    )
 
 
 _EDGES = (".pre", ".post")
@@ -147,9 +154,8 @@ def _without_daemon(jobs: list[PipelineJob]) -> list[Finding]:
     return [Finding(Severity.NOTE, place, "services", message, name) for name in names]
 
 
-def _not_now(drafts: list[Draft], request: Request) -> list[Finding]:
+def _not_now(absent: list[Draft], request: Request) -> list[Finding]:
     """Says once which jobs are not in this pipeline."""
-    absent = [draft for draft in drafts if draft.job is None and not (draft.left_out or failed(draft.report.findings))]
     message = f"by their conditions these do not run for {_state(request)}"
     return [Finding(Severity.NOTE, absent[0].raw.place, "", message, draft.name) for draft in absent]
 

@@ -9,6 +9,7 @@ from cijob.importers.gitlab.model import Severity, TooMuch
 from cijob.importers.gitlab.nodes import Mapping, place_of
 from cijob.importers.gitlab.predefined import MERGE_REQUEST, predefined, state
 from cijob.importers.gitlab.regexps import compile_regexp, found_in, is_regexp
+from cijob.importers.gitlab.variables import not_set
 
 if TYPE_CHECKING:
     from cijob.importers.gitlab.clauses import Facts, Say
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _KEYS = ("refs", "variables", "changes", "kubernetes")
 _DEFAULT = ["branches", "tags"]
+_PATH = "CI_PROJECT_PATH"
 # Words for CI_PIPELINE_SOURCE, beside the source itself.
 _SOURCES = {
     "api": "api",
@@ -80,6 +82,13 @@ def _holds(config: Node, key: str, part: str, value: Any, facts: Facts, say: Say
     try:
         # Each is looked at: a mistake is found before it matters.
         answers = [_variables(text) if part == "variables" else _ref(text, facts) for text in texts]
+        if part == "refs" and _PATH not in facts.variables and any(map(_project, texts)):
+            say(
+                Severity.WARNING,
+                place,
+                f"{key}:refs",
+                not_set([_PATH], ", and so it is taken to be the one that is named;"),
+            )
     except ValueError as error:
         say(Severity.ERROR, place, f"{key}:{part}", str(error))
         return False
@@ -88,15 +97,19 @@ def _holds(config: Node, key: str, part: str, value: Any, facts: Facts, say: Say
     return any(answers)
 
 
+def _project(text: str) -> str:
+    """The path of the project that a text of `refs` is for, as `main@group/project` says; empty for any."""
+    return "" if is_regexp(text) else text.partition("@")[2]
+
+
 def _ref(text: str, facts: Facts) -> bool:
     """Whether what the pipeline runs for is what a word, a name or a /pattern/ of `refs` says, with or without @project."""
     ref = state(facts.request)
     known = predefined(facts.request)
-    word, path = text, ""
-    if "@" in text and not is_regexp(text):
-        word, _, path = text.partition("@")
-    if path and path != known.get("CI_PROJECT_PATH", path):
+    path = _project(text)
+    if path and path != facts.variables.get(_PATH, path):
         return False
+    word = text.removesuffix(f"@{path}")
     name = known["CI_COMMIT_REF_NAME"]
     if word == "tags" and ref.tag:
         return True

@@ -35,26 +35,37 @@ _AFTER_HASH = ("{", "$", "@")
 _BASIC = 0xFFFF
 
 
+_LONGEST_NUMBER = 1000
+_SENTENCE = 60
+
+
 class Refused(Exception):
-    """GitLab refuses this scalar; the message says as what it reads it."""
+    """Nothing can be made of this scalar; the message says as what it is read: `a date to GitLab...`."""
 
 
 def scan(text: str) -> Scalar:
     """The value of a plain scalar.
 
     Raises:
-        Refused: it is a date or a time.
+        Refused: it is a date or a time, or a number that is too long.
     """
     if not text:
         return None
     if _TEXT.match(text):
         return _word(text)
     if _TIME.fullmatch(text) or _DATE.fullmatch(text):
-        raise Refused("a date")
+        raise Refused("a date to GitLab, which refuses it")
     if text.startswith(":") and len(text) > 1:
         return text[1:].strip("\"'")
+    if len(text) > _LONGEST_NUMBER and any(form.fullmatch(text) for form in (_BASE_60, _FLOAT, _INTEGER)):
+        raise Refused("a number that is too long")
     number = _number(text)
     return text if number is None else number
+
+
+def shortened(text: str) -> str:
+    """As much of a text as a sentence has room for."""
+    return text if len(text) <= _SENTENCE else f"{text[:_SENTENCE]}..."
 
 
 def text_of(value: Value) -> str:

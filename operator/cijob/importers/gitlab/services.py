@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cijob.importers.gitlab import dind, images
 from cijob.importers.gitlab import variables as values
 from cijob.importers.gitlab.nodes import Mapping
-from cijob.importers.gitlab.variables import VariableCycle, resolve
+from cijob.importers.gitlab.variables import VariableCycle, expand, resolve
 from cijob.limits import RESERVED_PREFIX
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _PORT: Final = re.compile(r":\d+(?=/)")
 _MAX_NAME: Final = 63
 _MAX_VARIABLES: Final = 64
+_MAX_PORT_DIGITS: Final = 5
 #: Ports that well-known images expose, by the end of their name: GitLab Runner waits for those.
 _EXPOSED: Final = {
     "cassandra": 9042,
@@ -85,13 +86,21 @@ def convert(job: Job) -> Services:
             job.text(entry["name"], *path, "name")  # tells of unknown variables
             specs.append(_service(job, entry, image, path))
             platform |= images.platform(_docker(entry).get("platform"), job.report, (*path, "docker", "platform"))
-    if not daemon and dind.calls_docker(job.script):
+    if not daemon and (sign := _calls_docker(job)):
         # A runner that lends its host's daemon was meant. No job of ours can have that, and each can have its own.
         daemon = True
-        job.report.note(
-            ("script",), "the script calls docker: the job gets a Docker daemon of its own, not that of a runner's host"
-        )
+        why = "the script calls docker" if sign == ("script",) else "the image is docker's"
+        job.report.note(sign, f"{why}: the job gets a Docker daemon of its own, not that of a runner's host")
     return Services(daemon, names, specs, platform)
+
+
+def _calls_docker(job: Job) -> tuple[str, ...]:
+    """The key that shows that a job calls docker; none where nothing does."""
+    image: Any = job.config.get("image")
+    name = image.get("name") if isinstance(image, Mapping) else image
+    if dind.calls_docker(job.script):
+        return ("script",)
+    return ("image",) if isinstance(name, str) and dind.is_client(expand(name, job.variables)) else ()
 
 
 def _daemon(job: Job, entry: Any, image: str, path: tuple[str | int, ...]) -> frozenset[str]:  # noqa: ANN401  a value of YAML
@@ -187,7 +196,7 @@ def _ports(job: Job, image: str, command: str, variables: dict[str, str], path: 
     """Ports to wait for: what the file says, or what a well-known image exposes."""
     said = variables.get("HEALTHCHECK_TCP_PORT", "")
     known = _exposed(image) if "port" not in command else None
-    if said.isdecimal():
+    if said.isdecimal() and len(said) <= _MAX_PORT_DIGITS:
         return [int(said)]
     if known is None:
         job.report.warning(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_IMAGE: Final = "ruby:3.1"
 #: How much of the history GitLab fetches where nobody says it (docs.gitlab.com/ci/pipelines/settings/).
 _DEPTH: Final = 20
+_MAX_DEPTH_DIGITS: Final = 9
 _MAX_ENTRIES: Final = 200
 #: What GitLab sets for after_script; the words are the same: success, failed, canceled.
 _STATUS: Final = 'export CI_JOB_STATUS="$CIJOB_STATUS"'
@@ -157,7 +158,7 @@ def _source(job: Job) -> Spec:
     if ref := request.git_ref or request.ref.sha or request.ref.tag or request.ref.branch:
         git["ref"] = ref
     depth = job.variables.get("GIT_DEPTH") or str(_DEPTH)
-    if depth.isdecimal():
+    if depth.isdecimal() and len(depth) <= _MAX_DEPTH_DIGITS:
         git["depth"] = int(depth)
     else:
         job.report.error(("variables", "GIT_DEPTH"), f"{depth!r} is not a number of commits")

@@ -14,7 +14,7 @@ import yaml
 from cijob.importers.gitlab.model import Finding, ImportFailed, Place, Severity
 from cijob.importers.gitlab.nearest import did_you_mean
 from cijob.importers.gitlab.nodes import Mapping, Reference, Sequence_, place_of
-from cijob.importers.gitlab.scalars import Refused, Scalar, scan, text_of
+from cijob.importers.gitlab.scalars import Refused, Scalar, scan, shortened, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,11 +192,10 @@ class _Reader:
         try:
             value = scan(text)
         except Refused as refused:
-            self._refuse(place, f"{text} without quotes is {refused} to GitLab, which refuses it; put it in quotes")
+            self._refuse(place, f"{shortened(text)} without quotes is {refused}; put it in quotes")
         if not isinstance(value, bool) and isinstance(value, int | float) and (seen := text_of(value)) != text:
-            self._note(
-                place, "", f"{text} without quotes is the number {seen} to GitLab; put it in quotes if it is a text"
-            )
+            message = f"{shortened(text)} without quotes is the number {shortened(seen)} to GitLab"
+            self._note(place, "", f"{message}; put it in quotes if it is a text")
         return value
 
     def _check_tag(self, event: yaml.Event) -> None:
