@@ -137,6 +137,10 @@ class Job:
         arguments = [f"--namespace={self.namespace}", pod, f"--container={container}"]
         return self.cluster.run("exec", *arguments, "--", *command, check=check).stdout
 
+    def touch(self, path: str) -> None:
+        """Make a file that its script waits for. The script may end before kubectl does, and takes that with it (137)."""
+        self.execute("job", "touch", path, check=False)
+
     def cancel(self, mode: str) -> None:
         """Set spec.cancel, as a user does."""
         patch = json.dumps({"spec": {"cancel": mode}})
