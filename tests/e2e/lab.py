@@ -27,6 +27,7 @@ T = TypeVar("T")
 #: Seconds that a job with apt-get in it may take on a slow machine.
 PATIENCE = 300
 _NOT_STARTED, _NOT_FOUND = 400, 404
+_KILLED = 137
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class Cluster:
         """Run kubectl get, as JSON; an empty map if there is no such object."""
         answer = self.run("get", *arguments, "--output=json", "--ignore-not-found").stdout
         return dict(json.loads(answer)) if answer.strip() else {}
+
+    def end_by(self, namespace: str, pod: str, container: str, *command: str) -> None:
+        """Run a command that ends its own container, by what it tells the script: its end may come with the container's."""
+        words = (f"--namespace={namespace}", pod, f"--container={container}", "--", *command)
+        done = self.run("exec", *words, check=False)
+        assert done.returncode in {0, _KILLED}, (command, done.returncode, done.stderr)
 
     def look(self, path: str, **query: str) -> Object:
         """What is at a path of the API; an empty map if nothing is.
@@ -136,6 +143,10 @@ class Job:
         pod = self.pod()["metadata"]["name"]
         arguments = [f"--namespace={self.namespace}", pod, f"--container={container}"]
         return self.cluster.run("exec", *arguments, "--", *command, check=check).stdout
+
+    def end_by(self, container: str, *command: str) -> None:
+        """Run a command after which this container of its Pod may end at once."""
+        self.cluster.end_by(self.namespace, self.pod()["metadata"]["name"], container, *command)
 
     def cancel(self, mode: str) -> None:
         """Set spec.cancel, as a user does."""

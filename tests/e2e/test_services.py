@@ -137,7 +137,7 @@ def test_a_server_on_all_addresses_is_open_to_other_pods_and_one_on_localhost_is
     ask = f"echo PING | timeout 5 nc {address}"
     other = pods.start("other", f"{ask} 6379", f"! {ask} 7000", image=SHELL, docker=NO_DOCKER)
     assert other.succeeded().count("+PONG") == 1
-    pod.execute("job", "touch", "done")
+    pod.cluster.end_by(pod.namespace, pod.name, "job", "touch", "done")
     pod.succeeded()
 
 
