@@ -69,11 +69,6 @@ class Pod:
         arguments = [f"--namespace={self.namespace}", self.name, f"--container={container}"]
         return self.cluster.run("exec", *arguments, "--", *command).stdout
 
-    def touch(self, path: str, container: str = "job") -> None:
-        """Make a file that its script waits for. The script may end before kubectl does, and takes that with it (137)."""
-        arguments = [f"--namespace={self.namespace}", self.name, f"--container={container}"]
-        self.cluster.run("exec", *arguments, "--", "touch", path, check=False)
-
     def succeeded(self) -> str:
         """Wait for the job's end, which must be a good one; gives its log."""
         ended = self.end()

@@ -65,7 +65,7 @@ def test_a_cancel_may_become_one_without_after_script(cluster: Cluster, cijob: C
     for words, mode in ((["cancel", job.name], "Graceful"), (["cancel", job.name, "--now"], "Immediate")):
         assert cijob.run(*words).returncode == 0
         assert cluster.get("cijob", job.name, f"--namespace={job.namespace}")["spec"]["cancel"] == mode
-    job.touch("/workspace/go")
+    job.end_by("job", "touch", "/workspace/go")
     assert job.end(seconds=60)["phase"] == "Cancelled"
 
 
@@ -77,7 +77,7 @@ def test_wait_has_the_exit_code_of_the_script_through_connections_that_break(
         waiting = Cijob(kubeconfig, cijob.namespace).start("wait", job.name)
         for _ in range(3):
             wait_for(lambda: breaker.cut() or None, 30, lambda: "a connection to break")
-        job.touch("/workspace/go")
+        job.end_by("job", "touch", "/workspace/go")
         out, err = waiting.communicate(timeout=120)
     assert waiting.returncode == 42, err
     assert out.decode().startswith(f"cijob.cijob.dev/{job.name} Failed (ScriptFailed): ")

@@ -157,7 +157,7 @@ def test_a_job_that_runs_is_not_stopped_by_suspend(jobs: Jobs) -> None:
     job = jobs.start("running", **WITHOUT_DOCKER, script=["until test -e go; do sleep 0.1; done"])
     job.wait_for_phase("Running")
     change(job, suspend=True)
-    job.touch("go")
+    job.end_by("job", "touch", "go")
     assert job.end()["phase"] == "Succeeded"
 
 
@@ -175,7 +175,7 @@ def test_a_retry_waits_while_the_job_is_suspended(jobs: Jobs) -> None:
     job = jobs.start("again", **WITHOUT_DOCKER, retry={"limit": 1}, script=script)
     job.wait_for_phase("Running")
     change(job, suspend=True)
-    job.touch("go")
+    job.end_by("job", "touch", "go")
     status = job.wait_for_phase("Queued", seconds=60)
     assert (status["reason"], status["attempt"], status["retries"]) == ("Suspended", 2, {"user": 1, "infra": 0})
     ended = datetime.fromisoformat(status["attempts"][0]["completionTime"])

@@ -100,7 +100,7 @@ def test_services_start_beside_the_job_and_none_waits_for_another(pods: Pods) ->
     )
     pod.wait_for_log("cijob: waiting for slow: its check has not succeeded yet...")
     assert all(pod.container(name)["state"].get("running") for name in ("slow", "cache", "last", "job"))
-    pod.touch("/workspace/go", "last")
+    pod.execute("last", "touch", "/workspace/go")
     assert pod.succeeded().endswith("\nran\n")
 
 
@@ -137,7 +137,7 @@ def test_a_server_on_all_addresses_is_open_to_other_pods_and_one_on_localhost_is
     ask = f"echo PING | timeout 5 nc {address}"
     other = pods.start("other", f"{ask} 6379", f"! {ask} 7000", image=SHELL, docker=NO_DOCKER)
     assert other.succeeded().count("+PONG") == 1
-    pod.touch("done")
+    pod.cluster.end_by(pod.namespace, pod.name, "job", "touch", "done")
     pod.succeeded()
 
 

@@ -25,7 +25,9 @@ _BAD_REQUEST: Final = 400
 #: What an object can be called: anything else would be read as another path by the API server.
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 #: How kubectl names the kinds in front of a name: `cijob wait $(cijob ls -o name)` has to work.
-_KINDS: Final = re.compile(r"(?:cij|cijobs?|cijobs?\.cijob\.dev|bp|buildpools?|buildpools?\.cijob\.dev)/")
+_KINDS: Final = re.compile(
+    r"(?:cij|bp|(?:cijobs?|buildpools?)(?:(?:\.v1alpha1)?\.cijob\.dev)?)/", re.IGNORECASE | re.ASCII
+)
 
 
 class NotThereError(CliError):

@@ -136,6 +136,16 @@ async def test_names_are_listed_and_one_that_is_not_there_is_told(capsys: pytest
         )
 
 
+async def test_a_watch_of_a_name_that_is_not_there_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    server = Server()
+    server.lists[JOBS] = [named("b")]
+    server.objects["/api/v1/namespaces/team-a"] = {}
+    async with server.api() as api:
+        async with asyncio.timeout(30):
+            assert await listing.watch(api, Wanted(namespace="team-a", names=("bb",))) == 1
+    assert "Did you mean b?" in capsys.readouterr().err
+
+
 async def test_a_watch_of_names_shows_them_only(capsys: pytest.CaptureFixture[str]) -> None:
     wanted = Wanted(namespace="team-a", names=("b",), output="name")
     await listing._watch_lines(_watched([named("a"), named("b")]), wanted)

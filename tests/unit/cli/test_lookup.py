@@ -35,7 +35,9 @@ def test_the_name_that_was_meant(name: str, meant: str | None) -> None:
     assert found == meant or (name == "build-" and found in KNOWN)
 
 
-@pytest.mark.parametrize("name", ["x", "cij/x", "cijob/x", "cijobs/x", "cijob.cijob.dev/x", "cijobs.cijob.dev/x"])
+@pytest.mark.parametrize(
+    "name", ["x", "cij/x", "cijob/x", "cijobs/x", "cijob.cijob.dev/x", "cijobs.v1alpha1.cijob.dev/x", "CiJob/x"]
+)
 def test_a_name_may_have_its_kind_as_kubectl_prints_it(name: str) -> None:
     assert bare(name) == "x"
 

@@ -141,6 +141,21 @@ async def test_labels_choose_jobs_and_not_their_pods(capsys: pytest.CaptureFixtu
     assert [row[0] for row in rows(capsys)] == ["b"]
 
 
+async def test_names_choose_jobs_and_one_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = "/apis/cijob.dev/v1alpha1/namespaces/team-a/cijobs"
+    server = Server()
+    server.lists = {PODS: [pod("a-1", "a"), pod("b-1", "b")], jobs: [{"metadata": {"name": "b"}}]}
+    server.objects = {
+        METRICS: {"items": [metrics("b-1", job=("1m", "1Mi"))]},
+        f"{jobs}/b": {"metadata": {"uid": "uid-b"}},
+    }
+    async with server.api() as api:
+        assert await top(api, "team-a", ["cijob/b"], containers=False, sort="name", selector=None) == 0
+        assert [row[0] for row in rows(capsys)] == ["b"]
+        assert await top(api, "team-a", ["bb"], containers=False, sort="name", selector=None) == 1
+    assert capsys.readouterr() == ("", "error: there is no CiJob bb in the namespace team-a\nDid you mean b?\n")
+
+
 async def test_where_nothing_runs_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     server = Server()
     server.lists[PODS] = []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
-from cijob.cli.options import Target, target
+from cijob.cli.errors import CliError, Exit
+from cijob.cli.options import Target, completed, target
 
 
 @click.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=completed("jobs"))
 @target(lists=True)
 @click.option("-l", "--selector", metavar="LABELS", help="Only jobs with these labels, such as team=web.")
 @click.option("--containers", is_flag=True, help="A line for each container, services too.")
@@ -18,8 +20,8 @@ from cijob.cli.options import Target, target
     show_default=True,
     help="Who uses most first, or by name.",
 )
-def command(*, target: Target, selector: str | None, containers: bool, sort_by: str) -> int:
-    """Show what running jobs use of CPU and memory.
+def command(*, names: tuple[str, ...], target: Target, selector: str | None, containers: bool, sort_by: str) -> int:
+    """Show what running jobs use of CPU and memory, all or those that are named.
 
     JOB is the container of the script, DOCKER the Docker daemon together with all containers and builds that it runs; CPU and
     MEMORY are the sums with services. CPU is in cores (250m is a quarter of one). Behind a slash stands the limit, where there
@@ -31,14 +33,18 @@ def command(*, target: Target, selector: str | None, containers: bool, sort_by: 
     \b
     Examples:
         cijob top
+        cijob top build-7xk2p --containers
         cijob top -A --sort-by memory
         cijob top --containers
     """
+    if names and (target.all_namespaces or selector is not None):
+        raise CliError("names and options that choose CiJobs exclude each other", "Leave one of them out.", Exit.USAGE)
+
     from cijob.cli.api import Api, with_api
     from cijob.cli.looking.top import top
 
     async def work(api: Api) -> int:
         namespace = None if target.all_namespaces else api.namespace
-        return await top(api, namespace, containers=containers, sort=sort_by, selector=selector)
+        return await top(api, namespace, names, containers=containers, sort=sort_by, selector=selector)
 
     return with_api(target, work)

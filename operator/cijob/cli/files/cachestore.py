@@ -175,12 +175,17 @@ def _name(readable: str, whole: str) -> str:
 
 
 def _hold(path: Path, held: Path) -> None:
-    """A second name of a file, or a copy of it where the file system has no second names."""
+    """A second name of a file, or a copy of it where it cannot have one.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be copied.
+    """
     try:
         held.hardlink_to(path)
-    except FileNotFoundError:
-        raise
     except OSError:
+        # No second names in this file system; or "not found", which Linux says as well of a file that another run replaced
+        # after its name was looked up (vfs_link in fs/namei.c: it has no name any more). To open a name has no such gap.
         shutil.copyfile(path, held)
 
 

@@ -94,6 +94,8 @@ async def list_once(api: Api, wanted: Wanted) -> int:
 async def watch(api: Api, wanted: Wanted) -> int:
     """Print the CiJobs that there are and each change, until interrupted."""
     await check_namespace(api, wanted.namespace)
+    if (await find_jobs(api, api.namespace, wanted.names))[1]:  # nobody would know what is waited for
+        return Exit.FAILED
     source = observed(api, path_of(CIJOBS, wanted.namespace, names.PLURAL), wanted.query, trouble=_trouble)
     if out().is_terminal and not out().is_dumb_terminal and wanted.output in _TABLES:
         await _watch_live(source, wanted)

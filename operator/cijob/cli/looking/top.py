@@ -15,7 +15,7 @@ import click
 from cijob import names
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.looking.usage import Use, cpu_text, memory_text, of_metrics, of_summary, pod_uses
-from cijob.cli.lookup import check_namespace, labelled_jobs
+from cijob.cli.lookup import check_namespace, find_jobs, labelled_jobs
 from cijob.cli.printing import Table
 from cijob.errors import ApiError, ApiNotFound
 from cijob.transport import CORE, path_of
@@ -35,36 +35,57 @@ _ASK: Final = (
 )
 
 
-async def top(api: Api, namespace: str | None, *, containers: bool, sort: str, selector: str | None) -> int:
-    """Print what the Pods of running jobs use.
+async def top(
+    api: Api,
+    namespace: str | None,
+    wanted: Sequence[str] = (),
+    *,
+    containers: bool,
+    sort: str,
+    selector: str | None,
+) -> int:
+    """Print what the Pods of running jobs use; gives the exit code.
 
     Args:
         api: the cluster.
         namespace: None for all.
+        wanted: only the jobs of these names; all where there are none.
         containers: a line for each container.
         sort: cpu, memory or name.
         selector: only jobs with these labels; None for all.
     """
-    pods = await api.list_pods(
-        namespace, {"labelSelector": names.POD_SELECTOR, "fieldSelector": "status.phase=Running"}
-    )
-    if selector:
-        jobs = await labelled_jobs(api, namespace, selector)
-        uids = {job["metadata"]["uid"] for job in jobs}
-        pods = [
-            pod for pod in pods if any(owner["uid"] in uids for owner in pod["metadata"].get("ownerReferences") or ())
-        ]
+    pods, lost = await _pods(api, namespace, wanted, selector)
+    code = Exit.FAILED if lost else Exit.OK
     if not pods:
-        await api.api_resources()  # without CRDs there are no Pods of jobs, and nothing else to say
-        await check_namespace(api, namespace)
-        click.echo("No job runs" + (f" in the namespace {namespace}." if namespace else "."), err=True)
-        return Exit.OK
+        if not lost:
+            await api.api_resources()  # without CRDs there are no Pods of jobs, and nothing else to say
+            await check_namespace(api, namespace)
+            what = "None of these jobs runs" if wanted else "No job runs"
+            click.echo(what + (f" in the namespace {namespace}." if namespace else "."), err=True)
+        return code
     uses = _sorted(pod_uses(pods, await _measured(api, namespace, pods)), sort)
     (_by_container if containers else _by_job)(uses, namespaces=namespace is None).print()
     missing = sum(not use.containers for use in uses)
     if missing:
         click.echo(f"{missing} not measured yet: numbers come some 15 to 60 s after the start.", err=True)
-    return Exit.OK
+    return code
+
+
+async def _pods(api: Api, namespace: str | None, wanted: Sequence[str], selector: str | None) -> tuple[list[Body], int]:
+    """The running Pods of the jobs that are meant, and how many of the names there are none of."""
+    pods = await api.list_pods(
+        namespace, {"labelSelector": names.POD_SELECTOR, "fieldSelector": "status.phase=Running"}
+    )
+    if not wanted and not selector:
+        return pods, 0
+    if wanted:
+        jobs, lost = await find_jobs(api, api.namespace, wanted)
+    else:
+        jobs, lost = await labelled_jobs(api, namespace, selector), 0
+    uids = {job["metadata"]["uid"] for job in jobs}
+    return [
+        pod for pod in pods if any(owner["uid"] in uids for owner in pod["metadata"].get("ownerReferences") or ())
+    ], lost
 
 
 async def _measured(api: Api, namespace: str | None, pods: Sequence[Body]) -> dict[Key, dict[str, Use]]:
