@@ -150,7 +150,8 @@ class CiJobSpec(Model):
     default when unset, or else the operator's (86400, a day). May be changed at any time."""
     cancel: Cancel | None = None
     """Set it to end the job: Graceful lets the script handle SIGTERM and afterScript run within the grace period,
-    Immediate skips afterScript. Graceful may become Immediate; it is never taken back."""
+    Immediate skips afterScript. Graceful may become Immediate, which an attempt that is being stopped does not learn any
+    more; it is never taken back."""
 
 
 class Condition(Model):

@@ -9,7 +9,6 @@ import sys
 import termios
 import tty
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from cijob.cli import console
@@ -26,13 +25,6 @@ T = TypeVar("T")
 #: operator was told another one.
 PATIENCE: Final = 120.0
 _KEYS: Final = {"d": "detach", "c": "cancel"}
-
-
-class Mode(StrEnum):
-    """How jobs are cancelled: values of spec.cancel."""
-
-    GRACEFUL = "Graceful"
-    IMMEDIATE = "Immediate"
 
 
 class Screen(Protocol):
@@ -54,7 +46,7 @@ class Detached(CliError):
 
 async def interruptible(
     work: Coroutine[None, None, T],
-    cancel: Callable[[Mode], Awaitable[None]],
+    cancel: Callable[[], Awaitable[None]],
     screen: Screen,
     *,
     what: str,
@@ -63,12 +55,13 @@ async def interruptible(
     """What `work` gives; interrupts are taken meanwhile.
 
     The first Ctrl-C on a terminal asks: detach, cancel, or go on. A second one answers the question with cancel. Without
-    a terminal, and at SIGTERM, the jobs are cancelled at once, gracefully; then `work` has two minutes to come to its end.
-    One more interrupt cancels immediately, and yet another one ends the wait.
+    a terminal, and at SIGTERM, the jobs are cancelled without a question; then `work` has two minutes to come to its end.
+    One more interrupt ends that wait. There is nothing stronger to ask for: what a Pod that is being stopped has been told,
+    it is told once.
 
     Args:
         work: follows the jobs to their end; cancelled when it is not waited for.
-        cancel: cancels the jobs; `work` ends by itself then. May be called again with another mode.
+        cancel: cancels the jobs, gracefully; `work` ends by itself then.
         screen: what is shown meanwhile.
         what: the jobs in a sentence: `the job x`.
         look: how to look at them later, in a sentence: "`cijob logs x -f` shows it."
@@ -90,7 +83,7 @@ class _Watch(Generic[T]):
     def __init__(
         self,
         task: asyncio.Task[T],
-        cancel: Callable[[Mode], Awaitable[None]],
+        cancel: Callable[[], Awaitable[None]],
         screen: Screen,
         interrupts: asyncio.Queue[signal.Signals],
         what: str,
@@ -101,7 +94,6 @@ class _Watch(Generic[T]):
 
     async def run(self) -> T:
         """The work's result."""
-        modes = iter(Mode)
         deadline: float | None = None
         while True:
             caught = await self._next(deadline)
@@ -113,16 +105,14 @@ class _Watch(Generic[T]):
                     raise Detached(self._what, self._look)
                 if answer != "cancel":
                     continue
-            mode = next(modes, None)
-            if mode is None:
+            if deadline is not None:
                 raise CliError(
                     f"{self._what} is being cancelled; its end was not waited for", self._look, Exit.INTERRUPTED
                 )
             deadline = asyncio.get_running_loop().time() + PATIENCE
-            again = "cancels at once" if mode is Mode.GRACEFUL else "stops waiting"
-            self._screen.note(f"cancelling {self._what} ({mode}); another interrupt {again}")
+            self._screen.note(f"cancelling {self._what}; another interrupt stops waiting for its end")
             try:
-                await self._cancel(mode)
+                await self._cancel()
             except ApiError as error:
                 raise CliError(
                     f"{self._what} could not be cancelled: {error.message}",

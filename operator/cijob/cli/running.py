@@ -63,7 +63,7 @@ async def show(api: Api, namespace: str, name: str, uid: str, *, transfer: Trans
     try:
         outcome = await interruptible(
             follow(api, namespace, name, uid, screen, transfer=transfer),
-            partial(creation.cancel, api, namespace, name, uid),
+            partial(creation.cancel, api, namespace, name, uid, "Graceful"),
             screen,
             what=f"the job {name}",
             look=look,

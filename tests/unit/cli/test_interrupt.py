@@ -12,7 +12,7 @@ import pytest
 
 from cijob.cli import console, interrupt
 from cijob.cli.errors import CliError
-from cijob.cli.interrupt import Detached, Mode, interruptible
+from cijob.cli.interrupt import Detached, interruptible
 from cijob.errors import ApiUnavailable
 
 if TYPE_CHECKING:
@@ -36,21 +36,21 @@ class Screen:
 
 
 class Work:
-    """FAKE work: it ends when it is told to, or when it is cancelled with one of the modes."""
+    """FAKE work: it ends when it is told to, or, unless it is stubborn, when it is cancelled."""
 
-    def __init__(self, *ends_at: Mode) -> None:
+    def __init__(self, *, stubborn: bool = False) -> None:
         self.started, self.over = asyncio.Event(), asyncio.Event()
-        self.modes: list[Mode] = []
-        self._ends_at = ends_at
+        self.cancels = 0
+        self._stubborn = stubborn
 
     async def run(self) -> str:
         self.started.set()
         await self.over.wait()
         return "done"
 
-    async def cancel(self, mode: Mode) -> None:
-        self.modes.append(mode)
-        if mode in self._ends_at:
+    async def cancel(self) -> None:
+        self.cancels += 1
+        if not self._stubborn:
             self.over.set()
 
 
@@ -83,30 +83,24 @@ async def test_without_an_interrupt_the_work_is_done() -> None:
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupt_in_a_pipe_cancels_gracefully_and_waits_for_the_end(which: signal.Signals) -> None:
-    work = Work(Mode.GRACEFUL)
-    result, screen = await watched(work, which)
-    assert (result, work.modes) == ("done", [Mode.GRACEFUL])
-    assert screen.notes == ["cancelling the job x (Graceful); another interrupt cancels at once"]
-
-
-async def test_a_second_interrupt_cancels_at_once() -> None:
-    work = Work(Mode.IMMEDIATE)
-    await watched(work, signal.SIGINT, signal.SIGINT)
-    assert work.modes == [Mode.GRACEFUL, Mode.IMMEDIATE]
-
-
-async def test_a_third_interrupt_leaves() -> None:
+async def test_an_interrupt_in_a_pipe_cancels_and_waits_for_the_end(which: signal.Signals) -> None:
     work = Work()
+    result, screen = await watched(work, which)
+    assert (result, work.cancels) == ("done", 1)
+    assert screen.notes == ["cancelling the job x; another interrupt stops waiting for its end"]
+
+
+async def test_a_second_interrupt_leaves() -> None:
+    work = Work(stubborn=True)
     with pytest.raises(CliError, match="its end was not waited for") as caught:
-        await watched(work, signal.SIGINT, signal.SIGINT, signal.SIGINT)
-    assert (caught.value.code, caught.value.hint) == (130, "Look.")
+        await watched(work, signal.SIGINT, signal.SIGINT)
+    assert (caught.value.code, caught.value.hint, work.cancels) == (130, "Look.", 1)
 
 
 async def test_an_end_that_does_not_come_is_waited_for_two_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interrupt, "PATIENCE", 0.05)
     with pytest.raises(CliError, match="has not ended") as caught:
-        await watched(Work(), signal.SIGTERM)
+        await watched(Work(stubborn=True), signal.SIGTERM)
     assert caught.value.code == 130
 
 
@@ -114,10 +108,10 @@ async def test_a_job_that_cannot_be_cancelled_goes_on() -> None:
     class Stubborn(Work):
         """FAKE: its API server is away."""
 
-        async def cancel(self, mode: Mode) -> None:
-            raise ApiUnavailable(0, "", f"no answer to {mode}")
+        async def cancel(self) -> None:
+            raise ApiUnavailable(0, "", "no answer")
 
-    with pytest.raises(CliError, match="could not be cancelled: no answer to Graceful") as caught:
+    with pytest.raises(CliError, match="could not be cancelled: no answer") as caught:
         await watched(Stubborn(), signal.SIGINT)
     assert caught.value.hint == "It goes on. Look."
 
@@ -134,7 +128,7 @@ async def test_the_works_own_failure_is_passed_on() -> None:
 async def test_on_a_terminal_a_key_decides(
     monkeypatch: pytest.MonkeyPatch, key: str, ends: type[CliError] | None
 ) -> None:
-    work = Work(Mode.GRACEFUL)
+    work = Work()
 
     @contextmanager
     def keys() -> Iterator[asyncio.Queue[str]]:
@@ -152,4 +146,4 @@ async def test_on_a_terminal_a_key_decides(
         assert (caught.value.code, caught.value.message) == (0, "detached: the job x goes on")
     else:
         assert (await watched(work, signal.SIGINT))[0] == "done"
-    assert work.modes == ([Mode.GRACEFUL] if key == "c" else [])
+    assert work.cancels == (key == "c")

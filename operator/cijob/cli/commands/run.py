@@ -115,7 +115,7 @@ def command(  # noqa: PLR0913  one argument for each option
 
     Ctrl-C on a terminal asks whether to detach, to cancel the job, or to go on. Pressed again, it cancels the job. In a
     pipe, and at SIGTERM, the job is cancelled gracefully, so that its afterScript runs, and its end is waited for, 2
-    minutes at most; one more interrupt cancels at once, and another one leaves.
+    minutes at most; one more interrupt leaves.
 
     --set takes the path of a field as in a manifest, below spec unless it starts with metadata, and a value in YAML:
     --set docker.endpoint=Unix, --set metadata.labels.team=web, --set 'services[0].image=postgres:17'.

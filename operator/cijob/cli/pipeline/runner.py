@@ -18,7 +18,7 @@ from cijob.cli.files.checkout import trusting
 from cijob.cli.files.execute import check as may_execute
 from cijob.cli.files.transfer import Limits, prepare
 from cijob.cli.follow.follow import Outcome, follow
-from cijob.cli.interrupt import Mode, interruptible
+from cijob.cli.interrupt import interruptible
 from cijob.cli.lookup import find_pool, missing_namespace
 from cijob.cli.pipeline.artifacts import Store, repository
 from cijob.cli.pipeline.boards import JobView
@@ -93,7 +93,7 @@ class Run:
         self._waiting: dict[asyncio.Task[None], str] = {}
         #: Name and UID of each job's CiJob.
         self._created: dict[str, tuple[str, str]] = {}
-        self._mode: Mode | None = None
+        self._cancelled = False
         self._failure: int | None = None
         self._began = time.monotonic()
         self.look = f"`cijob ls -n {api.namespace} -l {LABEL_PIPELINE}={planned.number}` lists its jobs."
@@ -156,9 +156,9 @@ class Run:
                 task.cancel()
             await asyncio.gather(*running, *self._waiting, return_exceptions=True)
 
-    async def cancel(self, mode: Mode) -> None:
-        """Starts no other job, and cancels those that run."""
-        self._mode = mode
+    async def cancel(self) -> None:
+        """Starts no other job, and cancels those that run, gracefully."""
+        self._cancelled = True
         self._move(self._schedule.stopped())
         for task in self._waiting:
             task.cancel()
@@ -245,13 +245,12 @@ class Run:
         self._see(job.name, cijob=name)
         self._board.event(f"{job.name}: created {name} in the namespace {namespace}")
         self._created[job.name] = name, str(body["metadata"]["uid"])
-        if self._mode is not None:  # the user cancelled while it was created
+        if self._cancelled:  # while it was created
             await self._cancel(job.name)
         return self._created[job.name]
 
     async def _cancel(self, job: str) -> None:
-        if self._mode is not None:
-            await creation.cancel(self._api, self._api.namespace, *self._created[job], self._mode)
+        await creation.cancel(self._api, self._api.namespace, *self._created[job], "Graceful")
 
     def _end(self, job: PipelineJob, ended: Outcome) -> None:
         # The status's sentence has the exit code where that says something.
