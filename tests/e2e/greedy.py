@@ -1,7 +1,7 @@
 """Containers that take more memory than they may, in a way that Docker never misses.
 
-containerd's shim asks the kernel for news of kills for memory only when the container's program runs already (containerd 2.1,
-cmd/containerd-shim-runc-v2/task/service.go, Start). One that takes its memory at once is dead by then if the shim has to wait
+containerd's shim asks the kernel for news of kills for memory only when the container's program runs already (containerd at
+0005db5c, cmd/containerd-shim-runc-v2/task/service.go, Start). One that takes its memory at once is dead by then if the shim has to wait
 for a processor: its exit code is 137, but `State.OOMKilled` stays false, and there is no event. What such a container has to
 show here is what comes of a kill that Docker knows of.
 """

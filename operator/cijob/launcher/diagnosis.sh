@@ -18,10 +18,8 @@ diagnose() { # members of a JSON object, none with a character that would need a
 
 killed_container() { # the last one that the kernel killed for memory
     # The end of the span is the daemon's own time: the clock's second would miss what happened within it.
-    now=$(ours info --format '{{.SystemTime}}') && found=$(
-        ours events --since 0 --until "$now" --filter event=oom \
-            --format '{{.Actor.ID}} {{.Actor.Attributes.name}} {{.Actor.Attributes.image}}'
-    ) || found=unknown
+    now=$(ours info --format '{{.SystemTime}}') && found=$(containers oom) || found=unknown
+    [ -n "$found" ] || found=$(missed_kills)
     # shellcheck disable=SC2046 # three words, one or none; dind.sh has set -f
     set -- $(echo "$found" | tail -n 1)
     if [ $# -eq 3 ]; then
@@ -35,6 +33,18 @@ killed_container() { # the last one that the kernel killed for memory
     else
         echo null
     fi
+}
+
+containers() { # containers EVENT: which ones had it, by ID, name and image
+    ours events --since 0 --until "$now" --filter "event=$1" \
+        --format '{{.Actor.ID}} {{.Actor.Attributes.name}} {{.Actor.Attributes.image}}'
+}
+
+missed_kills() { # the shim listens for kills once the program runs: of one that took its memory at once the kernel's log tells
+    killed=$(dmesg 2>/dev/null | sed -n 's|.*oom-kill:.*task_memcg=[^,]*/\([0-9a-f]\{64\}\)[,/].*|\1|p')
+    [ -z "$killed" ] || containers die | while read -r id name image; do
+        case $killed in *"${id:-none}"*) echo "$id $name $image" ;; esac
+    done
 }
 
 full_disk() { # less than 256 MiB and a twentieth is left: a failed pull has cleaned up behind itself

@@ -33,7 +33,7 @@ echo "$*" >> "$CIJOB_ROOT/asked"
 [ -e "$CIJOB_ROOT/answer" ] || exit 1
 case $3 in
 info) echo 2026-01-01T00:00:00.5Z ;;
-events) cat "$CIJOB_ROOT/events" ;;
+events) case $* in *event=die*) cat "$CIJOB_ROOT/died" ;; *) cat "$CIJOB_ROOT/events" ;; esac ;;
 inspect) cat "$CIJOB_ROOT/limit" ;;
 esac
 """

@@ -334,6 +334,23 @@ def test_the_limit_of_a_container_that_is_gone_is_not_known(dind: Container) -> 
     assert _answer(dind)["oomKilled"] == {"name": "db", "image": "postgres:16", "limit": None}
 
 
+def test_a_kill_that_docker_missed_is_in_the_kernels_log(dind: Container) -> None:
+    if dind.shell == "busybox":
+        pytest.skip("BusyBox's shell prefers its own dmesg to our fake")
+    ours, other, fine = "a" * 64, "b" * 64, "c" * 64
+    sidecar = f"/kubepods/burstable/podx/{'d' * 64}/docker"
+    kills = [
+        f"[1.2] oom-kill:constraint=CONSTRAINT_MEMCG,cpuset=x,oom_memcg={sidecar},task_memcg={sidecar}/{one},task=dd,pid=7"
+        for one in (ours, other)
+    ]
+    (dind.root / "log").write_text("\n".join([*kills, f"[1.3] Killed process in {sidecar}/{fine}, total-vm:1kB"]) + "\n")
+    program(dind.bin, "dmesg", '#!/bin/sh\ncat "$CIJOB_ROOT/log"\n')
+    (dind.root / "events").write_text("")
+    (dind.root / "died").write_text(f"{ours} db postgres:16\n{fine} web nginx:1\n")
+    (dind.root / "limit").write_text("67108864\n")
+    assert _answer(dind)["oomKilled"] == {"name": "db", "image": "postgres:16", "limit": 67108864}
+
+
 @pytest.mark.parametrize(("answered", "limit"), [(True, 300 * MIB), (False, None)])
 def test_a_kill_that_docker_has_no_name_for_is_told_without_one(
     dind: Container, *, answered: bool, limit: int | None
