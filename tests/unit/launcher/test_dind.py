@@ -343,7 +343,9 @@ def test_a_kill_that_docker_missed_is_in_the_kernels_log(dind: Container) -> Non
         f"[1.2] oom-kill:constraint=CONSTRAINT_MEMCG,cpuset=x,oom_memcg={sidecar},task_memcg={sidecar}/{one},task=dd,pid=7"
         for one in (ours, other)
     ]
-    (dind.root / "log").write_text("\n".join([*kills, f"[1.3] Killed process in {sidecar}/{fine}, total-vm:1kB"]) + "\n")
+    (dind.root / "log").write_text(
+        "\n".join([*kills, f"[1.3] Killed process in {sidecar}/{fine}, total-vm:1kB"]) + "\n"
+    )
     program(dind.bin, "dmesg", '#!/bin/sh\ncat "$CIJOB_ROOT/log"\n')
     (dind.root / "events").write_text("")
     (dind.root / "died").write_text(f"{ours} db postgres:16\n{fine} web nginx:1\n")
