@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.audit import assert_costs, requests
 from tests.e2e.lab import Jobs, own_namespace, wait_for
-from tests.e2e.test_writes import requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,8 +149,7 @@ def test_a_job_that_is_let_go_at_once_costs_no_write_more(own: Jobs) -> None:
     change(job, suspend=False)
     assert job.end()["phase"] == "Succeeded"
     if own.cluster.audit_log is not None:
-        wait_for(lambda: requests(own.cluster, job)["create events"] or None, 10, lambda: "the Event")
-        assert requests(own.cluster, job) == Counter({"create pods": 1, "patch cijobs/status": 2, "create events": 1})
+        assert_costs(own.cluster, job)
 
 
 def test_a_job_that_runs_is_not_stopped_by_suspend(jobs: Jobs) -> None:
