@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from cijob.cli.errors import CliError, Exit
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from click.shell_completion import CompletionItem
 
@@ -78,6 +80,16 @@ def completed(what: str) -> Callable[[click.Context, click.Parameter, str], list
         return NAMES[what](context, parameter, incomplete)
 
     return ask
+
+
+def check_choice(names: Sequence[str], *, other: bool) -> None:
+    """Names of CiJobs beside other options that choose them say two things.
+
+    Raises:
+        CliError: there are both.
+    """
+    if names and other:
+        raise CliError("names and options that choose CiJobs exclude each other", "Leave one of them out.", Exit.USAGE)
 
 
 def target(*, lists: bool = False) -> Callable[[F], F]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from cijob import names
+from cijob.cli.files.ownlines import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,12 +17,8 @@ ANNOTATION_RETRY_OF: Final = f"{names.GROUP}/retry-of"
 _OF_TOOLS: Final = (f"{names.GROUP}/", "kubectl.kubernetes.io/", "argocd.argoproj.io/", "meta.helm.sh/")
 #: What has been asked of the old one only.
 _OF_THE_RUN: Final = frozenset({"cancel", "suspend"})
-
-
 #: The end of a generated name (`creation.generated_name`).
 _GENERATED: Final = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{5}$")
-#: How the entries begin that bring files in and hold artifacts for the `cijob run` that made the job (files/transfer.py).
-_TRANSFER: Final = "cijob_transfer="
 
 
 def manifest_of(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +59,7 @@ def _alone(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _waits(entry: str) -> bool:
-    return entry.startswith(_TRANSFER)
+    return entry.startswith(MARK)
 
 
 def stem(meta: Mapping[str, Any]) -> str:

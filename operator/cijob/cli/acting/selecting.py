@@ -10,6 +10,7 @@ from cijob.cli.console import plain
 from cijob.cli.errors import CliError, Exit
 from cijob.cli.explain import explained
 from cijob.cli.lookup import bare, find_jobs, labelled_jobs, missing_namespace, tell
+from cijob.cli.options import check_choice
 from cijob.errors import ApiError
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ def wanted(names: Sequence[str], selector: str | None, *, other: bool = False) -
     """
     if selector is not None and not selector.strip():
         raise CliError("the label selector of -l is empty", "Is a variable of the shell unset?", Exit.USAGE)
-    if names and (selector is not None or other):
-        raise CliError("names and options that choose CiJobs exclude each other", "Leave one of them out.", Exit.USAGE)
+    check_choice(names, other=selector is not None or other)
     if not names and selector is None and not other:
         raise CliError(
             "no CiJob is named", "Give names, or choose by labels with -l; `cijob ls` lists what there is.", Exit.USAGE

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cijob.cli.errors import CliError, Exit
-from cijob.cli.options import Target, completed, output, target
+from cijob.cli.options import Target, check_choice, completed, output, target
 
 PHASES = ("Pending", "Queued", "Starting", "Running", "Succeeded", "Failed", "Cancelled")
 
@@ -61,8 +60,7 @@ def command(  # noqa: PLR0913  one argument for each option
 
     Exit code: 0, also where there are none; 1 where there is no such namespace or name; 130 where a watch was interrupted.
     """
-    if names and (target.all_namespaces or selector is not None or fields is not None):
-        raise CliError("names and options that choose CiJobs exclude each other", "Leave one of them out.", Exit.USAGE)
+    check_choice(names, other=target.all_namespaces or selector is not None or fields is not None)
 
     from cijob.cli.api import Api, with_api
     from cijob.cli.looking import listing

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cijob.cli.errors import CliError, Exit
-from cijob.cli.options import Target, completed, target
+from cijob.cli.options import Target, check_choice, completed, target
 
 
 @click.command()
@@ -37,8 +36,7 @@ def command(*, names: tuple[str, ...], target: Target, selector: str | None, con
         cijob top -A --sort-by memory
         cijob top --containers
     """
-    if names and (target.all_namespaces or selector is not None):
-        raise CliError("names and options that choose CiJobs exclude each other", "Leave one of them out.", Exit.USAGE)
+    check_choice(names, other=target.all_namespaces or selector is not None)
 
     from cijob.cli.api import Api, with_api
     from cijob.cli.looking.top import top

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds that the job waits for its artifacts and caches to be taken: afterScript has 300 in all.
+#: Seconds that the job waits for its artifacts and caches to be taken, behind its afterScript.
 TAKE_SECONDS: Final = 240
 
 
